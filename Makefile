@@ -1,0 +1,48 @@
+# make            shows this help
+# Everything here needs Go, Node and make only. Databases and browsers for further tests are installed by .ci/run.
+
+SHELL := bash
+export CGO_ENABLED := 0
+GO      ?= go
+VERSION ?= dev
+TOOLS   := $(CURDIR)/.cache/tools
+LINT    := $(TOOLS)/golangci-lint-v2.15.0
+PKG     ?= ./...
+
+.DEFAULT_GOAL := help
+.PHONY: help build test lint fuzz bench docs demo clean
+
+help: ## show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+build: ## bin/weir, one static binary
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/weir ./cmd/weir
+
+test: ## the whole test suite (PostgreSQL and pyiceberg parts run where they are installed)
+	@npm ci --silent --no-audit --no-fund --prefix testdata/readers
+	$(GO) vet ./...
+	$(GO) test -timeout 20m ./...
+
+lint: $(LINT) ## golangci-lint with the project's limits
+	GOFLAGS=-buildvcs=false $(LINT) run $(PKG)
+
+$(LINT):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+	@mv $(TOOLS)/golangci-lint $(LINT)
+
+fuzz: ## every fuzz target for FUZZTIME (default 60s) each
+	@./testdata/fuzz.sh $${FUZZTIME:-60s}
+
+bench: build ## the promotion and flow benchmarks beside DuckDB
+	@$(MAKE) -C bench run
+
+docs: build ## regenerate the reference pages
+	bin/weir docs --out docs
+
+demo: build ## the whole journey against a local paginated source, no services needed
+	@bin/weir demo --data demo/data
+
+clean: ## remove what was built
+	rm -rf bin demo/data .cache
