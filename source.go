@@ -64,7 +64,7 @@ type Window struct {
 }
 
 // Checkpoint is where a copy stands: a plain JSON value owned by the connector. Nil is the beginning.
-type Checkpoint json.RawMessage
+type Checkpoint = json.RawMessage
 
 // Chunk is a piece of copied data on its way to the stage.
 //

@@ -31,13 +31,17 @@ const (
 // Compressed reports whether the object is a zstd stream. Parts of a folder bucket are not, so their bytes can be read at any offset.
 func (p Part) Compressed() bool { return strings.HasSuffix(p.Name, zstdSuffix) }
 
-// PartWriter writes one part. Exactly one of Close and Abort ends it; it is for one goroutine.
+// PartWriter writes one part. It is for one goroutine and is ended by Close or Abort.
+//
+// On a folder bucket a part grows in place: after each Sync what was written is durable and [Lake.OpenPart] reads exactly that much,
+// so a checkpoint can follow every page. On other buckets a part appears whole, at the Sync that ends it.
 type PartWriter struct {
-	obj  *blob.Writer
+	obj  *blob.Writer   // of a remote bucket
+	grow *blob.Appender // of a folder bucket
 	buf  *bufio.Writer
 	enc  *zstd.Encoder // nil on a folder bucket
 	part Part
-	err  error
+	done bool
 }
 
 // NewPart starts a part of a run's step. Parts of one step never collide, whoever writes them: a name has a random tail.
@@ -45,74 +49,102 @@ func (l *Lake) NewPart(ctx context.Context, run string, step int) (*PartWriter, 
 	if run == "" || strings.Contains(run, "/") {
 		return nil, fmt.Errorf("lake: bad run id %q", run)
 	}
-	name := fmt.Sprintf("stage/%s/%06d-%s%s", run, step, weir.NewHex(4), partSuffix)
-	if !l.bucket.Local() {
-		name += zstdSuffix
-	}
-	obj, err := l.bucket.NewWriter(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	w := &PartWriter{obj: obj, buf: bufio.NewWriterSize(obj, 256<<10), part: Part{Name: name}}
-	if w.part.Compressed() {
-		w.enc, err = zstd.NewWriter(w.buf, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-		if err != nil {
-			obj.Abort()
+	w := &PartWriter{part: Part{Name: fmt.Sprintf("stage/%s/%06d-%s%s", run, step, weir.NewHex(4), partSuffix)}}
+	var err error
+	if l.bucket.Local() {
+		if w.grow, err = l.bucket.NewAppender(w.part.Name); err != nil {
 			return nil, err
 		}
+		w.buf = bufio.NewWriterSize(w.grow, 256<<10)
+		return w, nil
+	}
+	w.part.Name += zstdSuffix
+	if w.obj, err = l.bucket.NewWriter(ctx, w.part.Name); err != nil {
+		return nil, err
+	}
+	w.buf = bufio.NewWriterSize(w.obj, 256<<10)
+	w.enc, err = zstd.NewWriter(w.buf, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		w.obj.Abort()
+		return nil, err
 	}
 	return w, nil
 }
 
-// Write appends NDJSON. The caller tells with Add how many records it was.
-func (w *PartWriter) Write(p []byte) (int, error) {
-	var n int
-	var err error
+// Append writes whole records as NDJSON.
+func (w *PartWriter) Append(ndjson []byte, records int) error {
+	var to io.Writer = w.buf
 	if w.enc != nil {
-		n, err = w.enc.Write(p)
-	} else {
-		n, err = w.buf.Write(p)
+		to = w.enc
 	}
+	n, err := to.Write(ndjson)
 	w.part.Bytes += int64(n)
-	if err != nil {
-		w.err = err
-	}
-	return n, err
+	w.part.Records += int64(records)
+	return err
 }
 
-// Add counts records written.
-func (w *PartWriter) Add(records int) { w.part.Records += int64(records) }
+// Size is the number of NDJSON bytes written so far.
+func (w *PartWriter) Size() int64 { return w.part.Bytes }
 
-// Part is what was written so far; its object is not there before Close.
-func (w *PartWriter) Part() Part { return w.part }
+// CanSync reports whether Sync leaves the part open for more.
+func (w *PartWriter) CanSync() bool { return w.grow != nil }
 
-// Close makes the part durable and visible.
-func (w *PartWriter) Close() (Part, error) {
-	err := w.err
-	if err == nil && w.enc != nil {
+// Sync makes what was written so far durable and returns the part as it is now. Where the bucket cannot grow an object
+// (CanSync is false) it ends the part.
+func (w *PartWriter) Sync() (Part, error) {
+	if w.grow == nil {
+		return w.part, w.Close()
+	}
+	if err := w.buf.Flush(); err != nil {
+		return Part{}, err
+	}
+	return w.part, w.grow.Sync()
+}
+
+// Close makes the part durable and ends it. It does nothing after Close or Abort.
+func (w *PartWriter) Close() error {
+	if w.done {
+		return nil
+	}
+	w.done = true
+	var err error
+	if w.enc != nil {
 		err = w.enc.Close()
 	}
 	if err == nil {
 		err = w.buf.Flush()
 	}
+	if w.grow != nil {
+		return errors.Join(err, w.grow.Sync(), w.grow.Close())
+	}
 	if err != nil {
 		w.obj.Abort()
-		return Part{}, err
+		return err
 	}
-	if err := w.obj.Close(); err != nil {
-		return Part{}, err
-	}
-	return w.part, nil
+	return w.obj.Close()
 }
 
-// Abort drops the part. It does nothing after Close.
-func (w *PartWriter) Abort() { w.obj.Abort() }
+// Abort drops what no Sync has made durable. It does nothing after Close.
+func (w *PartWriter) Abort() {
+	if w.done {
+		return
+	}
+	w.done = true
+	if w.grow != nil {
+		_ = w.grow.Close() // a part is read only as far as its last Sync
+		return
+	}
+	w.obj.Abort()
+}
 
 // OpenPart reads a part's NDJSON from the start. [weir.ErrNotFound] if the stage was dropped.
 func (l *Lake) OpenPart(ctx context.Context, p Part) (io.ReadCloser, error) {
+	if !p.Compressed() {
+		return l.bucket.NewReader(ctx, p.Name, 0, p.Bytes)
+	}
 	r, err := l.bucket.NewReader(ctx, p.Name, 0, -1)
-	if err != nil || !p.Compressed() {
-		return r, err
+	if err != nil {
+		return nil, err
 	}
 	dec, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(64<<20))
 	if err != nil {

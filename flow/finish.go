@@ -1,0 +1,184 @@
+package flow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"weir"
+	"weir/lake"
+	"weir/store"
+)
+
+func asError(err error) *weir.Error {
+	var e *weir.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}
+
+// finishStep makes a run's outcome current: table pointer, batch, run, watermark, flow and the job's completion change in one
+// transaction. Before it nothing of the run can be read; after it everything can. If another batch moved the table meanwhile, the
+// table is loaded again and the step repeated.
+func (e *Engine) finishStep(ctx context.Context, r *running) error {
+	pr, err := e.load(ctx, r)
+	if err != nil {
+		return err
+	}
+	if pr.Promoted == nil {
+		return fmt.Errorf("run %s has nothing promoted: %w", r.Run, weir.ErrConflict)
+	}
+	for {
+		err := e.publish(ctx, r, &pr)
+		if !errors.Is(err, errTableMoved) {
+			if err == nil {
+				e.fail(FailCommitted)
+				e.sweep(ctx, r)
+			}
+			return err
+		}
+		r.log.Info("another batch moved the table, appending again")
+	}
+}
+
+var errTableMoved = errors.New("the table moved")
+
+// publish appends the files to the table as it is now, and commits everything.
+func (e *Engine) publish(ctx context.Context, r *running, pr *progress) error {
+	var files []lake.DataFile
+	if len(pr.Promoted.Files) > 0 {
+		if err := json.Unmarshal(pr.Promoted.Files, &files); err != nil {
+			return fmt.Errorf("read promoted files: %w", err)
+		}
+	}
+	table, ident, old, err := e.loadTable(ctx, r, &pr.Plan)
+	if err != nil {
+		return err
+	}
+	location := old
+	if len(files) > 0 {
+		if err := table.Publish(ctx, files); err != nil {
+			return fmt.Errorf("publish data files: %w", err)
+		}
+		location, err = table.Append(ctx, files, map[string]string{
+			"weir.batch-id": pr.Plan.Batch, "weir.run-id": r.Run, "weir.flow-id": pr.Plan.Flow,
+		})
+		if err != nil {
+			return fmt.Errorf("append to table: %w", err)
+		}
+	}
+	e.fail(FailAppended)
+	return e.Store.Tx(ctx, func(tx *store.Tx) error {
+		if location != old {
+			if err := tx.SwapTable(ident.Namespace, ident.Name, old, location); err != nil {
+				if errors.Is(err, weir.ErrConflict) {
+					return errTableMoved
+				}
+				return err
+			}
+		}
+		return e.commit(tx, r, pr)
+	})
+}
+
+// commit writes the successful outcome of a run into the documents.
+func (e *Engine) commit(tx *store.Tx, r *running, pr *progress) error {
+	if err := pr.save(tx, r.Run); err != nil {
+		return err
+	}
+	if err := e.report(tx, r.runJob, pr, weir.RunSuccess, nil); err != nil {
+		return err
+	}
+	if err := e.endBatch(tx, r.Scope, pr, "success", nil); err != nil {
+		return err
+	}
+	if err := e.lastRun(tx, r.runJob, pr, weir.RunSuccess); err != nil {
+		return err
+	}
+	w := pr.Plan.Window
+	err := release(tx, r.runJob, pr.Plan.Flow, func(st *state) {
+		if w.End > st.Watermark && w.Start <= st.Watermark {
+			st.Watermark = w.End
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return r.task.Complete(tx)
+}
+
+// failRun ends a run that cannot succeed: the watermark stays, nothing becomes readable.
+func (e *Engine) failRun(ctx context.Context, r *running, fault error) error {
+	err := e.Store.Tx(ctx, func(tx *store.Tx) error {
+		pr, err := readProgress(tx, r.Run)
+		if err != nil {
+			return err
+		}
+		if pr.Plan.Started == 0 {
+			pr.Plan.Started = e.Now().UnixMilli()
+		}
+		if err := pr.save(tx, r.Run); err != nil {
+			return err
+		}
+		if err := e.report(tx, r.runJob, &pr, weir.RunFailed, fault); err != nil {
+			return err
+		}
+		if err := e.endBatch(tx, r.Scope, &pr, "failed", fault); err != nil {
+			return err
+		}
+		if err := e.lastRun(tx, r.runJob, &pr, weir.RunFailed); err != nil {
+			return err
+		}
+		if err := release(tx, r.runJob, pr.Plan.Flow, nil); err != nil {
+			return err
+		}
+		return r.task.Complete(tx)
+	})
+	if err == nil {
+		e.sweep(ctx, r)
+	}
+	return err
+}
+
+// lastRun shows the run on its flow without changing the flow's etag (flow-service §8.8). A deleted flow is left alone.
+func (e *Engine) lastRun(tx *store.Tx, job runJob, pr *progress, status string) error {
+	flow, err := tx.Get(weir.KindFlow, job.Scope, pr.Plan.Flow)
+	if errors.Is(err, weir.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	meta := map[string]json.RawMessage{}
+	if len(flow.Meta) > 0 {
+		if err := json.Unmarshal(flow.Meta, &meta); err != nil {
+			return fmt.Errorf("read derived members of flow %s: %w", flow.ID, err)
+		}
+	}
+	meta["lastRunDetails"], err = json.Marshal(map[string]any{
+		"id": job.Run, "state": status, "startedAtUTC": pr.Plan.Started, "completedAtUTC": e.Now().UnixMilli(),
+	})
+	if err != nil {
+		return err
+	}
+	if flow.Meta, err = json.Marshal(meta); err != nil {
+		return err
+	}
+	return tx.Touch(flow)
+}
+
+// sweep removes what only the run needed. It is repeated at the next start if it does not come through.
+func (e *Engine) sweep(ctx context.Context, r *running) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if err := e.Lake.DropStage(ctx, r.Run); err != nil {
+		r.log.Warn("stage could not be removed", "error", err)
+		return
+	}
+	if err := e.Store.Tx(ctx, func(tx *store.Tx) error { return tx.DropSteps(r.Run) }); err != nil {
+		r.log.Warn("checkpoints could not be removed", "error", err)
+	}
+}

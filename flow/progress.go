@@ -1,0 +1,132 @@
+package flow
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"weir"
+	"weir/lake"
+	"weir/store"
+)
+
+// Steps of a run. Step n may only be written by whoever saw step n-1 last: that is the fence against a worker that was
+// thought dead and comes back. Copying writes any number of steps from stepFrozen+1 on.
+const (
+	stepPlanned = 0
+	stepFrozen  = 1
+)
+
+// window is a weir.Window as epoch milliseconds; Start 0 is no lower bound.
+type window struct {
+	Start int64 `json:"start,omitempty"`
+	End   int64 `json:"end"`
+}
+
+func (w window) times() weir.Window {
+	return weir.Window{Start: fromMillis(w.Start), End: fromMillis(w.End)}
+}
+
+// plan is what a run does. Flow, Window and Type are set when the run is recorded; the rest is frozen by the first step, so that
+// changes of the flow's parts take effect from the next run on.
+type plan struct {
+	Flow   string `json:"flow"`
+	Window window `json:"window"`
+	Type   string `json:"type"`
+
+	Started     int64           `json:"started,omitempty"`
+	Source      string          `json:"source,omitempty"`
+	Target      string          `json:"target,omitempty"`
+	Connection  string          `json:"connection,omitempty"`
+	Spec        string          `json:"spec,omitempty"`
+	Params      json.RawMessage `json:"params,omitempty"`
+	Dataset     string          `json:"dataset,omitempty"`
+	Mapping     string          `json:"mapping,omitempty"`
+	MapVersion  int64           `json:"mappingVersion,omitempty"`
+	Diagnostics bool            `json:"diagnostics,omitempty"`
+	Percent     float64         `json:"percent,omitempty"`
+	Batch       string          `json:"batch,omitempty"`
+	CopyRun     string          `json:"copyRun,omitempty"`
+}
+
+// copied is how far the copy is.
+type copied struct {
+	Next     weir.Checkpoint `json:"next,omitempty"`
+	Done     bool            `json:"done,omitempty"`
+	Parts    []lake.Part     `json:"parts,omitempty"`
+	Pages    int64           `json:"pages"`
+	Records  int64           `json:"records"`
+	Bytes    int64           `json:"bytes"`
+	Ended    int64           `json:"ended,omitempty"`
+	Warnings []string        `json:"warnings,omitempty"`
+	Shape    weir.Shape      `json:"shape"`
+}
+
+// progress is the checkpoint of a run: each step stores all of it.
+type progress struct {
+	Plan     plan      `json:"plan"`
+	Copy     copied    `json:"copy"`
+	Promoted *promoted `json:"promoted,omitempty"`
+
+	step int // the last step that is durable
+}
+
+// load reads a run's last checkpoint.
+func (e *Engine) load(ctx context.Context, r *running) (pr progress, err error) {
+	err = e.Store.View(ctx, func(tx *store.Tx) error {
+		pr, err = readProgress(tx, r.Run)
+		return err
+	})
+	return pr, err
+}
+
+func readProgress(tx *store.Tx, run string) (pr progress, err error) {
+	step, data, err := tx.LastStep(run)
+	switch {
+	case err != nil:
+		return pr, fmt.Errorf("read checkpoint of run %s: %w", run, err)
+	case step < 0:
+		return pr, fmt.Errorf("run %s has no checkpoint: %w", run, weir.ErrNotFound)
+	case step == stepPlanned:
+		err = json.Unmarshal(data, &pr.Plan)
+	default:
+		err = json.Unmarshal(data, &pr)
+	}
+	pr.step = step
+	return pr, err
+}
+
+// save writes the next checkpoint inside tx; [weir.ErrConflict] if another worker was there first.
+func (pr *progress) save(tx *store.Tx, run string) error {
+	last, _, err := tx.LastStep(run)
+	if err != nil {
+		return err
+	}
+	if last != pr.step {
+		return fmt.Errorf("run %s is at step %d, not %d: %w", run, last, pr.step, weir.ErrConflict)
+	}
+	data, err := json.Marshal(pr)
+	if err != nil {
+		return err
+	}
+	return tx.PutStep(run, pr.step+1, data)
+}
+
+// checkpoint saves and, in the same transaction, does whatever must happen with it.
+func (e *Engine) checkpoint(ctx context.Context, r *running, pr *progress, also ...func(tx *store.Tx) error) error {
+	err := e.Store.Tx(ctx, func(tx *store.Tx) error {
+		if err := pr.save(tx, r.Run); err != nil {
+			return err
+		}
+		for _, do := range also {
+			if err := do(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		pr.step++
+	}
+	return err
+}
