@@ -9,7 +9,8 @@ import (
 	"encoding/json"
 )
 
-// Kinds of documents. A kind names a collection; (kind, scope, id) names one document.
+// Kinds of documents. A kind names a collection; (kind, scope, id) names one document. Schemas, classes, field groups and data types
+// are stored under their $id (the URL); their bodies carry it too.
 const (
 	KindOrg              = "orgs"
 	KindSandbox          = "sandboxes"
