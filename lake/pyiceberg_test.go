@@ -12,15 +12,15 @@ import (
 	"weir/record"
 )
 
-// python finds an interpreter that has pyiceberg, or skips. $WEIR_PYTHON names one explicitly.
+// python finds an interpreter that has pyiceberg, or skips. $WEIR_TEST_PYTHON names one explicitly.
 func python(t *testing.T) string {
 	t.Helper()
-	for _, p := range []string{os.Getenv("WEIR_PYTHON"), "python3"} {
+	for _, p := range []string{os.Getenv("WEIR_TEST_PYTHON"), "python3"} {
 		if p != "" && exec.CommandContext(t.Context(), p, "-c", "import pyiceberg, pyarrow").Run() == nil {
 			return p
 		}
 	}
-	t.Skip("no python3 with pyiceberg and pyarrow: pip install pyiceberg pyarrow, or set WEIR_PYTHON")
+	t.Skip("no python3 with pyiceberg and pyarrow: pip install pyiceberg pyarrow, or set WEIR_TEST_PYTHON")
 	return ""
 }
 
