@@ -54,16 +54,13 @@ func (e *Engine) publish(ctx context.Context, r *running, pr *progress) error {
 			return fmt.Errorf("read promoted files: %w", err)
 		}
 	}
-	table, ident, old, err := e.loadTable(ctx, r, &pr.Plan)
+	t, err := e.loadTarget(ctx, r.Scope, pr.Plan.Dataset)
 	if err != nil {
 		return err
 	}
-	location := old
+	location := t.location
 	if len(files) > 0 {
-		if err := table.Publish(ctx, files); err != nil {
-			return fmt.Errorf("publish data files: %w", err)
-		}
-		location, err = table.Append(ctx, files, map[string]string{
+		location, err = t.table.Append(ctx, files, map[string]string{
 			"weir.batch-id": pr.Plan.Batch, "weir.run-id": r.Run, "weir.flow-id": pr.Plan.Flow,
 		})
 		if err != nil {
@@ -72,15 +69,19 @@ func (e *Engine) publish(ctx context.Context, r *running, pr *progress) error {
 	}
 	e.fail(FailAppended)
 	return e.Store.Tx(ctx, func(tx *store.Tx) error {
-		if location != old {
-			if err := tx.SwapTable(ident.Namespace, ident.Name, old, location); err != nil {
+		if location != t.location {
+			if err := tx.SwapTable(t.ident.Namespace, t.ident.Name, t.location, location); err != nil {
 				if errors.Is(err, weir.ErrConflict) {
 					return errTableMoved
 				}
 				return err
 			}
 		}
-		return e.commit(tx, r, pr)
+		if err := e.commit(tx, r, pr); err != nil {
+			return err
+		}
+		// The files appear under their names as the last act before the commit: a moment earlier nobody can find them.
+		return t.table.Publish(files)
 	})
 }
 
