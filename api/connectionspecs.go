@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"weir"
+	"weir/specs"
 	"weir/store"
 )
 
@@ -198,23 +199,25 @@ func sameButSources(a, b json.RawMessage) (bool, error) {
 }
 
 // seed writes the built-in specs of a kind into the store.
-func seed(ctx context.Context, st *store.Store, kind string) error {
-	built, err := builtIn(kind)
-	if err != nil {
-		return err
-	}
+func seed(ctx context.Context, st *store.Store, kind string, built []specs.Spec) error {
+	by := weir.Actor{User: "weir", Client: "weir"}
 	return st.Tx(ctx, func(tx *store.Tx) error {
-		for id, body := range built {
-			d, err := tx.Get(kind, weir.Scope{}, id)
+		for _, s := range built {
+			o, err := parseObject(s.Body)
+			if err != nil {
+				return fmt.Errorf("built-in %s %s: %w", kind, s.File, err)
+			}
+			body := encode(o.without(specServerSet...)) // encode drops the file's line breaks
+			d, err := tx.Get(kind, weir.Scope{}, s.ID)
 			switch {
 			case errors.Is(err, weir.ErrNotFound):
-				err = tx.Insert(&weir.Doc{Kind: kind, ID: id, State: stateEnabled, Body: body}, weir.Actor{User: "weir", Client: "weir"})
+				err = tx.Insert(&weir.Doc{Kind: kind, ID: s.ID, State: stateEnabled, Body: body}, by)
 			case err == nil && string(d.Body) != string(body):
 				d.Body = body
-				err = tx.Update(d, weir.Actor{User: "weir", Client: "weir"})
+				err = tx.Update(d, by)
 			}
 			if err != nil {
-				return fmt.Errorf("built-in %s %s: %w", kind, id, err)
+				return fmt.Errorf("built-in %s %s: %w", kind, s.ID, err)
 			}
 		}
 		return nil

@@ -82,6 +82,3 @@ func checkAuth(spec json.RawMessage, name string, params json.RawMessage) error 
 
 // checkParams checks source parameters against the spec.
 func checkParams(spec, base *weir.Doc, auth, params json.RawMessage) error { return nil }
-
-// builtIn are the built-in specs of a kind by id.
-func builtIn(kind string) (map[string]json.RawMessage, error) { return nil, nil }

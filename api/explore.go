@@ -241,4 +241,3 @@ func (c *call) noConfigs(r *resource) (reply, error) {
 	}
 	return ok(object{}.set("items", []object{}).set("pageInfo", object{}.set("hasNext", false))), nil
 }
-

@@ -15,6 +15,7 @@ import (
 	"weir"
 	"weir/flow"
 	"weir/lake"
+	"weir/specs"
 	"weir/store"
 )
 
@@ -178,5 +179,5 @@ func showMetrics(c *call) (reply, error) {
 // SeedSpecs writes the built-in connection and flow specs into the store: new ones are added, changed ones replaced, and those an
 // organisation has made its own are left alone. It is called once at start and is safe to run in several processes.
 func SeedSpecs(ctx context.Context, st *store.Store) error {
-	return errors.Join(seed(ctx, st, weir.KindConnectionSpec), seed(ctx, st, weir.KindFlowSpec))
+	return errors.Join(seed(ctx, st, weir.KindConnectionSpec, specs.Connections()), seed(ctx, st, weir.KindFlowSpec, specs.Flows()))
 }
