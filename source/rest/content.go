@@ -1,0 +1,700 @@
+package rest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"weir"
+)
+
+// selector says where an array of an answer (or of a record, for explode) is and how its elements become records
+// (contract flow-service §6.6).
+type selector struct {
+	path path
+	// wrap: a record is {siblings of the array} ∪ {wrapper: element}; otherwise it is the element itself.
+	wrap    bool
+	wrapper string
+	// keep, if not empty, names the siblings that stay; skip those that go. none drops all.
+	keep, skip []string
+	none       bool
+}
+
+// wants reports whether the sibling with this quoted name belongs in the records.
+func (s *selector) wants(name []byte) bool {
+	is := func(n string) bool { return nameIs(name, n) }
+	if s.none || is(s.wrapper) {
+		return false
+	}
+	return (len(s.keep) == 0 || slices.ContainsFunc(s.keep, is)) && !slices.ContainsFunc(s.skip, is)
+}
+
+// Bounds of the cutter's memory.
+const (
+	windowSize   = 256 << 10
+	siblingBound = 1 << 20 // all members beside the array together
+	probeBound   = 1 << 20 // one value a pager wants
+)
+
+// node is one place of an answer on the way to something wanted.
+type node struct {
+	names  []edge
+	spots  []spot
+	all    *node
+	array  bool  // the records are here
+	probes []int // indexes of the values wanted here
+}
+
+type edge struct {
+	name string
+	to   *node
+}
+
+type spot struct {
+	index int
+	to    *node
+}
+
+func (n *node) add(p path) *node {
+	for _, st := range p {
+		var to *node
+		switch st.kind {
+		case every:
+			if n.all == nil {
+				n.all = &node{}
+			}
+			to = n.all
+		case byIndex:
+			for _, s := range n.spots {
+				if s.index == st.index {
+					to = s.to
+				}
+			}
+			if to == nil {
+				to = &node{}
+				n.spots = append(n.spots, spot{st.index, to})
+			}
+		default:
+			for _, e := range n.names {
+				if e.name == st.name {
+					to = e.to
+				}
+			}
+			if to == nil {
+				to = &node{}
+				n.names = append(n.names, edge{st.name, to})
+			}
+		}
+		n = to
+	}
+	return n
+}
+
+// named is the node of a member by its quoted name, nil if nothing is wanted there.
+func (n *node) named(quoted []byte) *node {
+	if n == nil {
+		return nil
+	}
+	for i := range n.names {
+		if nameIs(quoted, n.names[i].name) {
+			return n.names[i].to
+		}
+	}
+	return n.all
+}
+
+func (n *node) at(i int) *node {
+	if n == nil {
+		return nil
+	}
+	for _, s := range n.spots {
+		if s.index == i {
+			return s.to
+		}
+	}
+	return n.all
+}
+
+func (n *node) deeper() bool { return len(n.names) > 0 || len(n.spots) > 0 || n.all != nil }
+
+// cutter reads one JSON document once, front to back, cuts it into records and picks the values a pager wants.
+// It holds one window of the document, at least one record, and the members beside the array.
+type cutter struct {
+	r    io.Reader
+	scan scanner
+	p    int // next byte of scan.buf
+	cap  []byte
+	// base is the document offset of scan.buf[0].
+	base  int64
+	depth int
+	// read counts the bytes of the document taken from r.
+	read int64
+
+	root     node
+	content  *selector
+	explode  *selector
+	wantEach []eachProbe // values inside array elements
+	probes   [][]byte
+	put      func(pre, rec, post []byte) error // takes one finished record in three parts, without line breaks
+	limit    int                               // stop after so many elements; 0 for all
+
+	beside   []byte // `"name":value,` of each sibling kept, of the array's parent that is open
+	kept     int
+	spool    spool
+	elements int
+	found    bool // the array was there (or null)
+	seen     []string
+	scratch  []byte
+	scratch2 []byte
+	line     []byte
+}
+
+// eachProbe wants a value below the record array: of element index, or of the last one (-1).
+type eachProbe struct {
+	index int
+	path  path
+	slot  int
+}
+
+// errStop ends a cut early without fault (the preview has enough records).
+var errStop = errors.New("enough records")
+
+// newCutter prepares a cut with the places the pager wants to see.
+func newCutter(content, explode *selector, probes []path, tempDir string, put func(pre, rec, post []byte) error) *cutter {
+	c := &cutter{content: content, explode: explode, put: put, probes: make([][]byte, len(probes)), spool: spool{dir: tempDir}}
+	c.root.add(content.path).array = true
+	for i, p := range probes {
+		if n := len(content.path); len(p) > n && slices.Equal(p[:n], content.path) && p[n].kind == byIndex {
+			c.wantEach = append(c.wantEach, eachProbe{p[n].index, p[n+1:], i})
+			continue
+		}
+		n := c.root.add(p)
+		n.probes = append(n.probes, i)
+	}
+	return c
+}
+
+// begin forgets the last document.
+func (c *cutter) begin() {
+	c.p, c.base, c.read, c.depth, c.kept, c.elements, c.found = 0, 0, 0, 0, 0, 0, false
+	c.beside, c.seen = c.beside[:0], c.seen[:0]
+	c.spool.drop()
+	clear(c.probes)
+}
+
+// run cuts the whole document after begin. The answer must be exactly one JSON value.
+func (c *cutter) run(r io.Reader) error {
+	c.r = r
+	if c.cap == nil {
+		c.cap = make([]byte, windowSize)
+	}
+	c.scan = scanner{buf: c.cap[:0]}
+	defer c.spool.drop()
+	err := c.document()
+	var syn *syntaxError
+	if errors.As(err, &syn) {
+		err = &syntaxError{int(c.base) + syn.at, syn.msg}
+	}
+	return err
+}
+
+func (c *cutter) document() error {
+	b, err := c.token()
+	if err != nil {
+		return err
+	}
+	if b == 0xEF && bytes.HasPrefix(c.scan.buf[c.p:], []byte("\xef\xbb\xbf")) {
+		c.p += 3
+		if b, err = c.token(); err != nil {
+			return err
+		}
+	}
+	if b == '<' {
+		return errMarkup
+	}
+	if b == '[' && !c.root.array && c.root.all == nil && len(c.root.spots) == 0 {
+		return weir.Errorf("CONNECTOR-1315-400", "the answer is an array but contentPath is %s; use $ for an array at the root", c.content.path)
+	}
+	if err := c.walk(&c.root); err != nil {
+		return err
+	}
+	switch _, err := c.token(); {
+	case errors.Is(err, errTruncated):
+		return nil // the end
+	case err != nil:
+		return err
+	}
+	return &syntaxError{c.p, "more text follows the JSON value"}
+}
+
+// more reads on: what is before p is dropped, and the window grows when one value fills it.
+func (c *cutter) more() error {
+	if c.scan.final {
+		return errTruncated
+	}
+	keep := len(c.scan.buf) - c.p
+	if keep == len(c.cap) {
+		if keep >= maxValue {
+			return weir.Errorf("CONNECTOR-1308-400", "one value of the answer is larger than %d MiB", maxValue>>20)
+		}
+		grown := make([]byte, 2*len(c.cap))
+		copy(grown, c.scan.buf[c.p:])
+		c.cap = grown
+	} else {
+		copy(c.cap, c.scan.buf[c.p:])
+	}
+	c.base += int64(c.p)
+	c.p = 0
+	// Reading at least as much as is kept makes looking at a long value again cost no more than reading it did.
+	have := keep
+	for want := min(2*max(keep, 1), len(c.cap)); have < want; {
+		n, err := c.r.Read(c.cap[have:])
+		have += n
+		c.read += int64(n)
+		if err == io.EOF {
+			c.scan.final = true
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.scan.buf = c.cap[:have]
+	return nil
+}
+
+// token skips white space and returns the next byte without taking it; errTruncated at the end.
+func (c *cutter) token() (byte, error) {
+	for {
+		c.p = c.scan.space(c.p)
+		if c.p < len(c.scan.buf) {
+			return c.scan.buf[c.p], nil
+		}
+		if err := c.more(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// value takes the whole value at p and returns its bytes, valid until the next read. broke: it holds raw line breaks.
+func (c *cutter) value() (raw []byte, broke bool, err error) {
+	for {
+		c.scan.broke = false
+		end, err := c.scan.value(c.p)
+		switch {
+		case err == nil:
+			raw = c.scan.buf[c.p:end]
+			c.p = end
+			return raw, c.scan.broke, nil
+		case !errors.Is(err, errShort):
+			return nil, false, err
+		}
+		if err := c.more(); err != nil {
+			return nil, false, err
+		}
+	}
+}
+
+// name takes a member name and its colon and returns the text from the opening quote on, valid until the next read.
+func (c *cutter) name() ([]byte, error) {
+	for {
+		v, err := c.scan.name(c.p)
+		if err == nil && v == len(c.scan.buf) && !c.scan.final {
+			err = errShort
+		}
+		switch {
+		case err == nil:
+			raw := c.scan.buf[c.p:v]
+			c.p = v
+			return raw, nil
+		case !errors.Is(err, errShort):
+			return nil, err
+		}
+		if err := c.more(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// walk takes the value at p, in which n (nil: nothing) is wanted.
+func (c *cutter) walk(n *node) error {
+	b, err := c.token()
+	if err != nil {
+		return err
+	}
+	switch {
+	case n == nil:
+		return c.skip(b)
+	case n.array:
+		return c.records(b, n)
+	case len(n.probes) > 0:
+		return c.capture(n)
+	case b == '{' || b == '[':
+		return c.container(b, n)
+	}
+	return c.skip(b)
+}
+
+// skip takes the value at p and forgets it; a container larger than the window is skipped member by member.
+func (c *cutter) skip(b byte) error {
+	for {
+		end, err := c.scan.value(c.p)
+		if err == nil {
+			c.p = end
+			return nil
+		}
+		if !errors.Is(err, errShort) {
+			return err
+		}
+		if len(c.scan.buf)-c.p > windowSize/2 && (b == '{' || b == '[') {
+			return c.container(b, nil)
+		}
+		if err := c.more(); err != nil {
+			return err
+		}
+	}
+}
+
+// capture keeps the value at p for the probes of n and of the places below it.
+func (c *cutter) capture(n *node) error {
+	raw, _, err := c.value()
+	if err != nil {
+		return err
+	}
+	if len(raw) > probeBound {
+		return weir.Errorf("CONNECTOR-1308-400", "a value that paging needs is larger than %d KiB", probeBound>>10)
+	}
+	c.keepProbes(n, bytes.Clone(raw))
+	return nil
+}
+
+// keepProbes serves the probes at and below n from the bytes of its value.
+func (c *cutter) keepProbes(n *node, raw []byte) {
+	for _, i := range n.probes {
+		if c.probes[i] == nil {
+			c.probes[i] = raw
+		}
+	}
+	for _, e := range n.names {
+		if v := pluck(raw, path{{name: e.name}}); v != nil {
+			c.keepProbes(e.to, v)
+		}
+	}
+	for _, s := range n.spots {
+		if v := pluck(raw, path{{kind: byIndex, index: s.index}}); v != nil {
+			c.keepProbes(s.to, v)
+		}
+	}
+	if n.all != nil && len(raw) > 0 && (raw[0] == '[' || raw[0] == '{') {
+		s := scanner{buf: raw, final: true}
+		s.each(0, func(v []byte) bool { c.keepProbes(n.all, v); return true })
+	}
+}
+
+// container walks the members or elements of the container at p.
+func (c *cutter) container(open byte, n *node) error {
+	if c.depth++; c.depth > maxDepth {
+		return &syntaxError{c.p, fmt.Sprintf("values are nested deeper than %d", maxDepth)}
+	}
+	defer func() { c.depth-- }()
+	c.p++
+	b, err := c.token()
+	if err != nil {
+		return err
+	}
+	if b == open+2 {
+		c.p++
+		return nil
+	}
+	parent := n != nil && open == '{' && c.isParent(n)
+	if parent {
+		c.beside, c.kept = c.beside[:0], 0
+	}
+	for i := 0; ; i++ {
+		if open == '{' {
+			err = c.member(n, parent)
+		} else {
+			err = c.walk(n.at(i))
+		}
+		if err != nil {
+			return err
+		}
+		if b, err = c.token(); err != nil {
+			return err
+		}
+		c.p++
+		switch b {
+		case ',':
+			if _, err = c.token(); err != nil {
+				return err
+			}
+			continue
+		case open + 2:
+			if parent {
+				return c.replay()
+			}
+			return nil
+		}
+		return &syntaxError{c.p - 1, "a comma or closing bracket is missing"}
+	}
+}
+
+// isParent reports whether the record array, wrapped with its siblings, is a member of this place.
+func (c *cutter) isParent(n *node) bool {
+	if !c.content.wrap {
+		return false
+	}
+	for i := range n.names {
+		if n.names[i].to.array {
+			return true
+		}
+	}
+	return false
+}
+
+// member walks one member of an object; beside the record array it may be kept for the records.
+func (c *cutter) member(n *node, parent bool) error {
+	name, err := c.name()
+	if err != nil {
+		return err
+	}
+	to := n.named(name)
+	if n == &c.root && !c.found && len(c.seen) < 12 {
+		c.seen = append(c.seen, unquote(quoted(name)))
+	}
+	if !parent || to != nil && to.array || !c.content.wants(name) {
+		return c.walk(to)
+	}
+	start := len(c.beside)
+	c.beside = append(append(c.beside, quoted(name)...), ':')
+	raw, broke, err := c.value()
+	if err != nil {
+		return err
+	}
+	if len(c.beside)+len(raw) > siblingBound {
+		return weir.Errorf("CONNECTOR-1308-400", "the members beside %s are larger than %d KiB together; leave them out with skipAttributes or keepAttributes",
+			c.content.path, siblingBound>>10)
+	}
+	if to != nil {
+		c.keepProbes(to, bytes.Clone(raw))
+	}
+	nameText := c.beside[start:]
+	c.dropTwin(start, nameText)
+	if broke {
+		c.beside = compact(c.beside, raw)
+	} else {
+		c.beside = append(c.beside, raw...)
+	}
+	c.beside = append(c.beside, ',')
+	c.kept++
+	return nil
+}
+
+// dropTwin removes an earlier sibling of the same name: the last one counts.
+func (c *cutter) dropTwin(start int, name []byte) {
+	for at := 0; at < start; {
+		s := scanner{buf: c.beside, final: true}
+		v, err := s.name(at)
+		if err != nil {
+			return
+		}
+		end, err := s.value(v)
+		if err != nil {
+			return
+		}
+		if bytes.Equal(c.beside[at:v], name) {
+			c.beside = slices.Delete(c.beside, at, end+1)
+			c.kept--
+			return
+		}
+		at = end + 1
+	}
+}
+
+// complete reports whether no member that is still to come can belong in the records.
+func (c *cutter) complete() bool {
+	return c.content.none || len(c.content.keep) > 0 && c.kept == len(c.content.keep)
+}
+
+// records cuts the array at p into records.
+func (c *cutter) records(b byte, n *node) error {
+	if b == 'n' {
+		c.found = true
+		return c.skip(b)
+	}
+	if b != '[' {
+		return weir.Errorf("CONNECTOR-1315-400", "contentPath %s leads to %s, not to an array", c.content.path, kindOf(b))
+	}
+	if c.found && c.content.wrap && c.spool.used() {
+		return &syntaxError{c.p, "the record array appears twice"}
+	}
+	c.found = true
+	for _, i := range n.probes {
+		c.probes[i] = []byte("[]")
+	}
+	wait := c.content.wrap && !c.complete()
+	var pre, post []byte
+	if c.content.wrap && !wait {
+		pre, post = c.wrapping()
+	}
+	c.p++
+	b, err := c.token()
+	if err != nil {
+		return err
+	}
+	if b == ']' {
+		c.p++
+		return nil
+	}
+	for i := 0; ; i++ {
+		raw, broke, err := c.value()
+		if err != nil {
+			return err
+		}
+		c.elements++
+		if len(c.wantEach) > 0 {
+			c.pick(i, raw)
+		}
+		if broke {
+			c.line = compact(c.line[:0], raw)
+			raw = c.line
+		}
+		if wait {
+			err = c.spool.add(raw)
+		} else {
+			err = c.record(pre, raw, post)
+		}
+		if err != nil {
+			return err
+		}
+		if c.limit > 0 && c.elements >= c.limit && !wait {
+			return errStop
+		}
+		if b, err = c.token(); err != nil {
+			return err
+		}
+		c.p++
+		if b == ']' {
+			for _, i := range n.probes {
+				c.probes[i] = []byte("[0]") // not empty is all a probe may ask
+			}
+			return nil
+		}
+		if b != ',' {
+			return &syntaxError{c.p - 1, "a comma or closing bracket is missing"}
+		}
+		if _, err = c.token(); err != nil {
+			return err
+		}
+	}
+}
+
+// pick serves the probes inside array elements.
+func (c *cutter) pick(i int, raw []byte) {
+	for _, w := range c.wantEach {
+		if w.index == i || w.index < 0 {
+			c.probes[w.slot] = bytes.Clone(pluck(raw, w.path))
+		}
+	}
+}
+
+// wrapping is the text before and after each element of the open parent.
+func (c *cutter) wrapping() (pre, post []byte) {
+	pre = append([]byte{'{'}, c.beside...)
+	return append(append(pre, quote(c.content.wrapper)...), ':'), []byte{'}'}
+}
+
+// replay finishes the records that had to wait for the members after their array.
+func (c *cutter) replay() error {
+	if !c.spool.used() {
+		return nil
+	}
+	pre, post := c.wrapping()
+	n := 0
+	err := c.spool.each(func(raw []byte) error {
+		if n++; c.limit > 0 && n > c.limit {
+			return errStop
+		}
+		return c.record(pre, raw, post)
+	})
+	c.spool.drop()
+	return err
+}
+
+var valuePre, valuePost = []byte(`{"value":`), []byte{'}'}
+
+// record passes on one element, wrapped and exploded. A bare scalar or array becomes {"value": …}: a record is an object.
+func (c *cutter) record(pre, raw, post []byte) error {
+	if len(pre) == 0 && raw[0] != '{' {
+		pre, post = valuePre, valuePost
+	}
+	if c.explode == nil {
+		return c.put(pre, raw, post)
+	}
+	c.scratch = append(append(append(c.scratch[:0], pre...), raw...), post...)
+	return c.explodeRecord(c.scratch)
+}
+
+// explodeRecord yields one record per element of the inner array; an empty or missing one yields none.
+func (c *cutter) explodeRecord(rec []byte) error {
+	x := c.explode
+	n := len(x.path) - 1
+	parent := pluck(rec, x.path[:n])
+	if len(parent) == 0 || parent[0] != '{' {
+		return nil
+	}
+	array := pluck(parent, x.path[n:])
+	if len(array) == 0 || array[0] == 'n' {
+		return nil
+	}
+	if array[0] != '[' {
+		return weir.Errorf("CONNECTOR-1315-400", "explodeEntityPath %s leads to %s, not to an array", x.path, kindOf(array[0]))
+	}
+	from := cap(rec) - cap(parent) // parent is a part of rec
+	pre := append(c.scratch2[:0], rec[:from]...)
+	pre = append(pre, '{')
+	members(parent, func(name, value []byte) bool {
+		if !nameIs(name, x.path[n].name) && x.wants(name) {
+			pre = append(append(append(append(pre, name...), ':'), value...), ',')
+		}
+		return true
+	})
+	pre = append(append(pre, quote(x.wrapper)...), ':')
+	cut := len(pre)
+	pre = append(append(pre, '}'), rec[from+len(parent):]...)
+	c.scratch2 = pre
+	var err error
+	s := scanner{buf: array, final: true}
+	s.each(0, func(el []byte) bool {
+		err = c.put(pre[:cut], el, pre[cut:])
+		return err == nil
+	})
+	return err
+}
+
+func kindOf(b byte) string {
+	switch b {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "text"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
+// errMarkup says that the body is HTML or XML.
+var errMarkup = errors.New("the answer is HTML or XML, not JSON")
+
+// absent words the warning of a page without its array.
+func (c *cutter) absent() string {
+	return fmt.Sprintf("the answer has no array at contentPath %s (its members: %s)", c.content.path, strings.Join(c.seen, ", "))
+}

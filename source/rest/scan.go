@@ -1,0 +1,356 @@
+package rest
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// maxDepth bounds the nesting of an answer.
+const maxDepth = 512
+
+// maxValue bounds one buffered value (a record, a member kept beside the array): 32 MiB.
+const maxValue = 32 << 20
+
+var (
+	// errShort says that the buffer ends before the value does; more bytes may follow.
+	errShort = errors.New("buffer ends inside a value")
+	// errTruncated says that the body ends before the value does.
+	errTruncated = errors.New("the JSON is cut off")
+)
+
+// syntaxError is a fault in the JSON text at a byte offset of the scanned buffer.
+type syntaxError struct {
+	at  int
+	msg string
+}
+
+func (e *syntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.msg, e.at) }
+
+// scanner finds the end of JSON values in a buffer and checks their whole syntax: strings with escapes and UTF-8,
+// number grammar, nesting. It looks at eight bytes at a time inside strings and allocates nothing.
+type scanner struct {
+	buf []byte
+	// final: no byte follows buf.
+	final bool
+	// broke is set when a raw line break was met between tokens.
+	broke bool
+}
+
+const (
+	lo8 = 0x0101010101010101
+	hi8 = 0x8080808080808080
+)
+
+func hasByte(x, c uint64) uint64 { y := x ^ (lo8 * c); return (y - lo8) &^ y & hi8 }
+
+func (s *scanner) short() error {
+	if s.final {
+		return errTruncated
+	}
+	return errShort
+}
+
+// space skips white space from p.
+func (s *scanner) space(p int) int {
+	buf := s.buf
+	for p < len(buf) {
+		switch buf[p] {
+		case ' ', '\t':
+		case '\n', '\r':
+			s.broke = true
+		default:
+			return p
+		}
+		p++
+	}
+	return p
+}
+
+// str returns the index after the closing quote of the string whose first character is at p.
+func (s *scanner) str(p int) (int, error) {
+	buf := s.buf
+	start := p
+	var high uint64
+	for p+8 <= len(buf) {
+		x := binary.LittleEndian.Uint64(buf[p:])
+		m := hasByte(x, '"') | hasByte(x, '\\') | ((x - lo8*0x20) &^ x & hi8)
+		if m == 0 {
+			high |= x & hi8
+			p += 8
+			continue
+		}
+		k := bits.TrailingZeros64(m) >> 3
+		high |= x & hi8 & (1<<(uint(k)*8) - 1)
+		p += k
+		switch buf[p] {
+		case '"':
+			if high != 0 && !utf8.Valid(buf[start:p]) {
+				return p, &syntaxError{start, "a string is not valid UTF-8"}
+			}
+			return p + 1, nil
+		case '\\':
+			n, err := s.escape(p)
+			if err != nil {
+				return p, err
+			}
+			p = n
+		default:
+			return p, &syntaxError{p, "a control character inside a string"}
+		}
+	}
+	for p < len(buf) {
+		switch c := buf[p]; {
+		case c == '"':
+			if !utf8.Valid(buf[start:p]) {
+				return p, &syntaxError{start, "a string is not valid UTF-8"}
+			}
+			return p + 1, nil
+		case c == '\\':
+			n, err := s.escape(p)
+			if err != nil {
+				return p, err
+			}
+			p = n
+		case c < 0x20:
+			return p, &syntaxError{p, "a control character inside a string"}
+		default:
+			p++
+		}
+	}
+	return p, s.short()
+}
+
+// escape checks the escape that starts with the backslash at p and returns the index after it.
+func (s *scanner) escape(p int) (int, error) {
+	buf := s.buf
+	if p+1 >= len(buf) {
+		return p, s.short()
+	}
+	switch buf[p+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return p + 2, nil
+	case 'u':
+		for i := p + 2; i < p+6; i++ {
+			if i >= len(buf) {
+				return p, s.short()
+			}
+			c := buf[i] | 0x20
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') || buf[i] < '0' {
+				return p, &syntaxError{i, "a \\u escape without four hex digits"}
+			}
+		}
+		return p + 6, nil
+	}
+	return p, &syntaxError{p, "an unknown escape in a string"}
+}
+
+func digits(buf []byte, p int) int {
+	for p < len(buf) && buf[p]-'0' < 10 {
+		p++
+	}
+	return p
+}
+
+// number returns the index after the number at p.
+func (s *scanner) number(p int) (int, error) {
+	buf := s.buf
+	start := p
+	if buf[p] == '-' {
+		p++
+	}
+	if p < len(buf) && buf[p] == '0' {
+		p++
+	} else {
+		q := digits(buf, p)
+		if q == p {
+			return s.badNumber(start, p)
+		}
+		p = q
+	}
+	if p < len(buf) && buf[p] == '.' {
+		q := digits(buf, p+1)
+		if q == p+1 {
+			return s.badNumber(start, q)
+		}
+		p = q
+	}
+	if p < len(buf) && buf[p]|0x20 == 'e' {
+		p++
+		if p < len(buf) && (buf[p] == '+' || buf[p] == '-') {
+			p++
+		}
+		q := digits(buf, p)
+		if q == p {
+			return s.badNumber(start, p)
+		}
+		p = q
+	}
+	if p == len(buf) && !s.final {
+		return start, errShort
+	}
+	return p, nil
+}
+
+func (s *scanner) badNumber(start, p int) (int, error) {
+	if p >= len(s.buf) {
+		return start, s.short()
+	}
+	return start, &syntaxError{start, "a malformed number or unknown word"}
+}
+
+// word checks the literal at p.
+func (s *scanner) word(p int, w string) (int, error) {
+	buf := s.buf
+	for i := 0; i < len(w); i++ {
+		if p+i >= len(buf) {
+			return p, s.short()
+		}
+		if buf[p+i] != w[i] {
+			return p, &syntaxError{p, "an unknown word"}
+		}
+	}
+	return p + len(w), nil
+}
+
+// scalar returns the index after the string, number or word at p.
+func (s *scanner) scalar(p int) (int, error) {
+	switch s.buf[p] {
+	case '"':
+		return s.str(p + 1)
+	case 't':
+		return s.word(p, "true")
+	case 'f':
+		return s.word(p, "false")
+	case 'n':
+		return s.word(p, "null")
+	}
+	return s.number(p)
+}
+
+// name checks the member name at p and the colon after it, and returns where the value starts.
+func (s *scanner) name(p int) (int, error) {
+	if p >= len(s.buf) {
+		return p, s.short()
+	}
+	if s.buf[p] != '"' {
+		return p, &syntaxError{p, "a member name is missing its quotes"}
+	}
+	p, err := s.str(p + 1)
+	if err != nil {
+		return p, err
+	}
+	if p < len(s.buf) && s.buf[p] != ':' {
+		p = s.space(p)
+	}
+	if p >= len(s.buf) {
+		return p, s.short()
+	}
+	if s.buf[p] != ':' {
+		return p, &syntaxError{p, "a colon is missing after a member name"}
+	}
+	p++
+	if p < len(s.buf) && s.buf[p] <= ' ' {
+		p = s.space(p)
+	}
+	return p, nil
+}
+
+// value returns the index after the value that starts at p (no white space before it).
+func (s *scanner) value(p int) (int, error) {
+	buf := s.buf
+	var stack [maxDepth / 64]uint64 // a bit per open container: 1 is an object
+	depth := 0
+	var err error
+	for {
+		if p >= len(buf) {
+			return p, s.short()
+		}
+		switch c := buf[p]; c {
+		case '"':
+			p, err = s.str(p + 1)
+		case '{', '[':
+			if depth == maxDepth {
+				return p, &syntaxError{p, fmt.Sprintf("values are nested deeper than %d", maxDepth)}
+			}
+			p = s.space(p + 1)
+			if p >= len(buf) {
+				return p, s.short()
+			}
+			if buf[p] == c+2 {
+				p++
+				break
+			}
+			bit := uint64(1) << (depth & 63)
+			if c == '{' {
+				stack[depth>>6] |= bit
+				p, err = s.name(p)
+			} else {
+				stack[depth>>6] &^= bit
+			}
+			depth++
+			if err != nil {
+				return p, err
+			}
+			continue
+		default:
+			p, err = s.scalar(p)
+		}
+		if err != nil {
+			return p, err
+		}
+		// After a value: close what ends here, or go to the next value.
+		for {
+			if depth == 0 {
+				return p, nil
+			}
+			if p < len(buf) && buf[p] <= ' ' {
+				p = s.space(p)
+			}
+			if p >= len(buf) {
+				return p, s.short()
+			}
+			object := stack[(depth-1)>>6]>>((depth-1)&63)&1 == 1
+			c := buf[p]
+			if c == ',' {
+				p++
+				if p < len(buf) && buf[p] <= ' ' {
+					p = s.space(p)
+				}
+				if object {
+					if p, err = s.name(p); err != nil {
+						return p, err
+					}
+				}
+				break
+			}
+			if object && c == '}' || !object && c == ']' {
+				p++
+				depth--
+				continue
+			}
+			return p, &syntaxError{p, "a comma or closing bracket is missing"}
+		}
+	}
+}
+
+// compact appends src, which must be valid JSON, to dst without white space between tokens.
+func compact(dst, src []byte) []byte {
+	start := 0
+	for i := 0; i < len(src); i++ {
+		switch src[i] {
+		case '"':
+			for i++; src[i] != '"'; i++ {
+				if src[i] == '\\' {
+					i++
+				}
+			}
+		case ' ', '\t', '\n', '\r':
+			dst = append(dst, src[start:i]...)
+			start = i + 1
+		}
+	}
+	return append(dst, src[start:]...)
+}

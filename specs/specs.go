@@ -1,0 +1,49 @@
+// Package specs holds the built-in connection and flow specs as JSON files: data, not code. Their ids are the ones
+// clients hard-code (contract flow-service §7.2); the bodies are written here from public API facts.
+package specs
+
+import (
+	"embed"
+	"encoding/json"
+	"io/fs"
+	"path"
+)
+
+//go:embed connection/*.json flow/*.json
+var files embed.FS
+
+// Spec is one built-in spec document: its id and the body as stored (id included).
+type Spec struct {
+	ID   string
+	Name string
+	// File is the base name of its file without .json.
+	File string
+	Body json.RawMessage
+}
+
+// Connections lists the built-in connection specs, sorted by file name.
+func Connections() []Spec { return read("connection") }
+
+// Flows lists the built-in flow specs, sorted by file name.
+func Flows() []Spec { return read("flow") }
+
+// read panics on a broken file: it is part of the program, and a test reads them all.
+func read(dir string) []Spec {
+	entries, err := fs.ReadDir(files, dir)
+	if err != nil {
+		panic(err)
+	}
+	out := make([]Spec, 0, len(entries))
+	for _, e := range entries {
+		raw, err := files.ReadFile(path.Join(dir, e.Name()))
+		if err != nil {
+			panic(err)
+		}
+		var head struct{ ID, Name string }
+		if err := json.Unmarshal(raw, &head); err != nil {
+			panic(dir + "/" + e.Name() + ": " + err.Error())
+		}
+		out = append(out, Spec{ID: head.ID, Name: head.Name, File: e.Name()[:len(e.Name())-len(".json")], Body: raw})
+	}
+	return out
+}
