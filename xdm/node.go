@@ -60,7 +60,9 @@ func (n *node) child(name string) *node {
 		if c := n.inside().props[name]; c != nil {
 			return c
 		}
-		return n.values
+		if name != "properties" && name != "items" { // keywords, which paths must not hold
+			return n.values
+		}
 	}
 	return nil
 }
