@@ -3,9 +3,11 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	"weir"
+	"weir/source/rest"
 	"weir/store"
 )
 
@@ -52,7 +54,7 @@ func checkConnection(c *call, tx *store.Tx, ch *change) error {
 	if name == "" {
 		return fault("CONNECTOR-1304-400", "/auth/specName", "auth.specName is missing.")
 	}
-	kind, known := matchAuth(spec.Body, name)
+	kind, known := rest.MatchAuthSpec(spec.Body, name)
 	if !known {
 		return fault("FLOW-1415-400", "/auth/specName", "auth.specName %q is not an auth spec of connection spec %s.", shorten(name), spec.ID)
 	}
@@ -67,7 +69,7 @@ func checkConnection(c *call, tx *store.Tx, ch *change) error {
 				return err
 			}
 		}
-		if err := checkAuth(spec.Body, kind, whole); err != nil {
+		if err := faults(rest.CheckAuth(spec.Body, kind, whole)); err != nil {
 			return err
 		}
 	}
@@ -99,10 +101,10 @@ func splitAuth(d *weir.Doc, spec json.RawMessage, authSpec string) error {
 	if err != nil {
 		return err
 	}
-	hidden := secretParams(spec, authSpec)
+	hidden := rest.SecretParams(spec, authSpec, auth.get("params"))
 	var open, secret object
 	for _, m := range params {
-		if hidden(m.name) {
+		if slices.Contains(hidden, m.name) {
 			secret = append(secret, m)
 		} else {
 			open = append(open, m)

@@ -2,83 +2,55 @@ package api
 
 import (
 	"encoding/json"
-	"regexp"
+	"slices"
 	"strings"
 
 	"weir"
+	"weir/flow"
+	"weir/source/rest"
+	"weir/store"
 )
 
-// authSpec is the lens on one entry of a connection spec's authSpec (flow-service §6.2).
-type authSpec struct {
-	Name string `json:"name"`
-	Type string `json:"type"`
-	Spec struct {
-		Required   []string `json:"required"`
-		Properties map[string]struct {
-			Format string `json:"format"`
-		} `json:"properties"`
-	} `json:"spec"`
-}
-
-func authSpecs(spec json.RawMessage) []authSpec {
+// hasAuth reports whether a connection spec lists any auth spec.
+func hasAuth(spec json.RawMessage) bool {
 	var s struct {
-		AuthSpec []authSpec `json:"authSpec"`
+		AuthSpec []json.RawMessage `json:"authSpec"`
 	}
-	_ = json.Unmarshal(spec, &s)
-	return s.AuthSpec
+	return json.Unmarshal(spec, &s) == nil && len(s.AuthSpec) > 0
 }
 
-func hasAuth(spec json.RawMessage) bool { return len(authSpecs(spec)) > 0 }
-
-func loose(s string) string {
-	return strings.NewReplacer(" ", "", "-", "", "_", "").Replace(strings.ToLower(s))
-}
-
-func findAuth(spec json.RawMessage, name string) (authSpec, bool) {
-	list := authSpecs(spec)
-	for _, a := range list {
-		if a.Name == name {
-			return a, true
-		}
+// checkParams checks the parameters of a source connection against its spec, with the account at hand for placeholders.
+func (c *call) checkParams(tx *store.Tx, spec, base *weir.Doc, params json.RawMessage) error {
+	if flow.Kind(spec.Body) != "rest" {
+		return nil
 	}
-	for _, a := range list {
-		if loose(a.Name) == loose(name) || loose(a.Type) == loose(name) {
-			return a, true
-		}
-	}
-	return authSpec{}, false
-}
-
-// matchAuth is the name of the auth spec that auth.specName means.
-func matchAuth(spec json.RawMessage, name string) (string, bool) {
-	a, ok := findAuth(spec, name)
-	return a.Name, ok
-}
-
-var secretName = regexp.MustCompile(`(?i)(secret|passw(or)?d|token|key|credential)`)
-
-// secretParams tells which auth params are secret.
-func secretParams(spec json.RawMessage, name string) func(string) bool {
-	a, _ := findAuth(spec, name)
-	return func(p string) bool {
-		return secretName.MatchString(p) || a.Spec.Properties[p].Format == "password"
-	}
-}
-
-// checkAuth checks auth params against the auth spec's schema (1304, 1312).
-func checkAuth(spec json.RawMessage, name string, params json.RawMessage) error {
-	a, _ := findAuth(spec, name)
-	o, err := parseObject(params)
+	b, err := c.server.Engine.Bind(tx, c.Scope, spec.ID, base, params)
 	if err != nil {
 		return err
 	}
-	for _, r := range a.Spec.Required {
-		if !o.has(r) {
-			return fault("CONNECTOR-1304-400", "/auth/params/"+r, "auth.params.%s is missing.", r)
-		}
-	}
-	return nil
+	return faults(rest.CheckParams(b))
 }
 
-// checkParams checks source parameters against the spec.
-func checkParams(spec, base *weir.Doc, auth, params json.RawMessage) error { return nil }
+// faults makes one error of findings: missing members first, the code and place of the first, all of them in Details.
+func faults(list []weir.Finding) error {
+	if len(list) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(list, func(a, b weir.Finding) int {
+		rank := func(f weir.Finding) int {
+			if strings.HasPrefix(f.Code, "CONNECTOR-1304") {
+				return 0
+			}
+			return 1
+		}
+		return rank(a) - rank(b)
+	})
+	e := &weir.Error{Code: list[0].Code, Message: list[0].Message, Pointer: list[0].Pointer}
+	if e.Pointer != "" && !strings.Contains(e.Message, "/") {
+		e.Message = e.Pointer + ": " + e.Message
+	}
+	if len(list) > 1 {
+		e.Details = list
+	}
+	return e
+}

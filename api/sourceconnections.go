@@ -51,7 +51,7 @@ func checkSourceConnection(c *call, tx *store.Tx, ch *change) error {
 		return err
 	}
 	if !ch.draft {
-		if err := checkSourceParams(tx, spec, base, body.get("params")); err != nil {
+		if err := c.checkParams(tx, spec, base, body.get("params")); err != nil {
 			return err
 		}
 	}
@@ -111,18 +111,6 @@ func (c *call) baseOf(tx *store.Tx, body object, spec *weir.Doc, ch *change) (*w
 		return nil, fault("FLOW-1413-400", "/connectionSpec/id", "connectionSpec.id %s differs from the one of base connection %s, which is %s.", spec.ID, base.ID, conn.ConnectionSpec.ID)
 	}
 	return base, nil
-}
-
-// checkSourceParams checks the source's parameters against the spec, with the account's open parameters at hand for placeholders.
-func checkSourceParams(tx *store.Tx, spec, base *weir.Doc, params json.RawMessage) error {
-	var auth json.RawMessage
-	if base != nil {
-		var err error
-		if auth, err = authParams(tx, base); err != nil {
-			return err
-		}
-	}
-	return checkParams(spec, base, auth, params)
 }
 
 // specRef is connectionSpec{id,version} of a stored connection.
