@@ -16,6 +16,7 @@ var floors = map[string]int{
 	"weir/blob":                0,
 	"weir/specs":               0,
 	"weir/internal/fakesource": 0,
+	"weir/internal/pgtest":     0,
 	"weir/mapping":             1,
 	"weir/xdm":                 1,
 	"weir/lake":                1,
