@@ -59,17 +59,17 @@ type SizeSummary struct {
 
 // RecordSummary counts records: Input = Output + Failed.
 type RecordSummary struct {
-	Input      int64          `json:"inputRecordCount"`
-	Output     int64          `json:"outputRecordCount"`
-	Created    int64          `json:"createdRecordCount"`
-	Updated    int64          `json:"updatedRecordCount"`
-	Skipped    int64          `json:"skippedRecordCount"`
-	Failed     int64          `json:"failedRecordCount"`
-	Deleted    int64          `json:"deletedRecordCount"`
-	Warning    int64          `json:"warningRecordCount"`
-	SkippedInf []any          `json:"skippedInfo"`
-	FailedInfo []any          `json:"failedInfo"`
-	Extensions map[string]any `json:"extensions,omitempty"`
+	Input       int64          `json:"inputRecordCount"`
+	Output      int64          `json:"outputRecordCount"`
+	Created     int64          `json:"createdRecordCount"`
+	Updated     int64          `json:"updatedRecordCount"`
+	Skipped     int64          `json:"skippedRecordCount"`
+	Failed      int64          `json:"failedRecordCount"`
+	Deleted     int64          `json:"deletedRecordCount"`
+	Warning     int64          `json:"warningRecordCount"`
+	SkippedInfo []any          `json:"skippedInfo"`
+	FailedInfo  []any          `json:"failedInfo"`
+	Extensions  map[string]any `json:"extensions,omitempty"`
 }
 
 // FileSummary counts files.

@@ -103,7 +103,7 @@ func (e *Engine) rotate(scope weir.Scope, id string) func(context.Context, func(
 					return err
 				}
 				d.Secret = out
-				return tx.TouchSecret(d)
+				return tx.Touch(d)
 			})
 		})
 		if errors.Is(err, weir.ErrNotFound) {

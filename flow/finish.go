@@ -93,7 +93,7 @@ func (e *Engine) commit(tx *store.Tx, r *running, pr *progress) error {
 	if err := e.report(tx, r.runJob, pr, weir.RunSuccess, nil); err != nil {
 		return err
 	}
-	if err := e.endBatch(tx, r.Scope, pr, "success", nil); err != nil {
+	if err := e.endBatch(tx, r.Scope, pr, weir.BatchSuccess, nil); err != nil {
 		return err
 	}
 	if err := e.lastRun(tx, r.runJob, pr, weir.RunSuccess); err != nil {
@@ -127,7 +127,7 @@ func (e *Engine) failRun(ctx context.Context, r *running, fault error) error {
 		if err := e.report(tx, r.runJob, &pr, weir.RunFailed, fault); err != nil {
 			return err
 		}
-		if err := e.endBatch(tx, r.Scope, &pr, "failed", fault); err != nil {
+		if err := e.endBatch(tx, r.Scope, &pr, weir.BatchFailed, fault); err != nil {
 			return err
 		}
 		if err := e.lastRun(tx, r.runJob, &pr, weir.RunFailed); err != nil {

@@ -93,7 +93,7 @@ func (e *Engine) fillRun(body *weir.Run, pr *progress, status string, fault erro
 		m.Status.ActivityRefs = []string{weir.CopyActivity}
 	}
 	r := &m.Records
-	r.SkippedInf, r.FailedInf = []any{}, []any{}
+	r.SkippedInfo, r.FailedInfo = []any{}, []any{}
 	switch p := pr.Promoted; {
 	case p != nil:
 		r.Input, r.Output, r.Created, r.Failed, r.Warning = p.In, p.Out, p.Out, p.Failed, p.Warned

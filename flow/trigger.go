@@ -35,7 +35,7 @@ func (e *Engine) StartRun(tx *store.Tx, flow *weir.Doc, s Start) (*weir.Doc, err
 	body := weir.Run{FlowID: flow.ID, FlowSpec: f.FlowSpec, Params: s.Params, Activities: []weir.Activity{}}
 	body.Metrics.Status = weir.StatusSummary{Status: weir.RunScheduled, Errors: []weir.RunError{}}
 	body.Metrics.Duration.Started = e.Now().UnixMilli()
-	body.Metrics.Records.SkippedInf, body.Metrics.Records.FailedInf = []any{}, []any{}
+	body.Metrics.Records.SkippedInfo, body.Metrics.Records.FailedInfo = []any{}, []any{}
 	if s.Predecessor != "" {
 		body.ParentFlowRunID = s.Predecessor
 		body.Predecessors = []weir.Predecessor{{FlowID: flow.ID, FlowRunID: s.Predecessor}}
