@@ -174,5 +174,3 @@ func wantErr(t testing.TB, err, want error) {
 		t.Fatalf("error %v, want %v", err, want)
 	}
 }
-
-func childMain(string) int { return 2 }

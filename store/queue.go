@@ -250,7 +250,7 @@ func (r *runner) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	})
 	var snooze *rivertype.JobSnoozeError
 	if err != nil && !errors.As(err, &snooze) && ctx.Err() == nil {
-		r.w.s.log.Warn("a job failed", "kind", r.kind, "key", job.Args.Key, "attempt", job.Attempt, "error", err)
+		r.w.s.log.Debug("a job failed", "kind", r.kind, "key", job.Args.Key, "attempt", job.Attempt, "error", err)
 	}
 	return err
 }

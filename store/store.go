@@ -82,7 +82,8 @@ func (s *Store) prepare(ctx context.Context, masterKey []byte) error {
 	if err := s.dialect.probe(ctx, s.db); err != nil {
 		return err
 	}
-	inserter, err := s.queue.client(s.db, &river.Config{Logger: queueLog(s.log)})
+	// The cooldown here limits how often workers are told of new jobs; one that they are not told of waits for their next poll.
+	inserter, err := s.queue.client(s.db, &river.Config{FetchCooldown: river.FetchCooldownMin, Logger: queueLog(s.log)})
 	if err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}
