@@ -15,8 +15,8 @@ import (
 	"weir/record"
 )
 
-// groupBytes is the encoded size at which [FileWriter.Append] ends a row group.
-const groupBytes = 32 << 20
+// GroupBytes is the encoded size at which a row group should be ended; [FileWriter.Append] does.
+const GroupBytes = 32 << 20
 
 // Object is where a file goes: a [blob.Writer], or anything else that appears whole or not at all.
 type Object interface {
@@ -31,6 +31,7 @@ type Object interface {
 type FileWriter struct {
 	obj    Object
 	uri    string
+	schema *record.Schema
 	shape  *fileShape
 	off    int64
 	groups []groupMeta
@@ -61,7 +62,7 @@ func (t *Table) NewFile(ctx context.Context, s *record.Schema, batch string, n i
 
 // WriteParquet writes a file of a schema outside of any table. The fields need no ids.
 func WriteParquet(obj Object, uri string, s *record.Schema) *FileWriter {
-	f := &FileWriter{obj: obj, uri: uri, shape: newFileShape(s)}
+	f := &FileWriter{obj: obj, uri: uri, schema: s, shape: newFileShape(s)}
 	f.write([]byte("PAR1"))
 	return f
 }
@@ -76,10 +77,10 @@ func (f *FileWriter) write(b []byte) {
 // Append adds the rows of a batch of the file's schema.
 func (f *FileWriter) Append(b *record.Batch) error {
 	if f.own == nil {
-		f.own = f.NewEncoder()
+		f.own = NewEncoder(f.schema)
 	}
 	f.own.Append(b)
-	if f.own.Size() >= groupBytes {
+	if f.own.Size() >= GroupBytes {
 		return f.Add(f.own.Finish())
 	}
 	return f.err
@@ -99,15 +100,15 @@ type RowGroup struct {
 	chunks []chunk
 }
 
-// NewEncoder returns an empty encoder for the file's schema.
-func (f *FileWriter) NewEncoder() *Encoder {
+// NewEncoder returns an empty encoder for batches of a schema; its row groups go into any file of that schema.
+func NewEncoder(s *record.Schema) *Encoder {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(pageBytes))
 	if err != nil { // only wrong options
 		panic(err)
 	}
 	e := &Encoder{press: press{enc: enc}}
-	e.root = newEncNode(f.shape.fields, rand.Uint64(), &e.cols)
+	e.root = newEncNode(s.Fields, rand.Uint64(), &e.cols)
 	return e
 }
 

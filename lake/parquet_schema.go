@@ -8,7 +8,6 @@ import (
 
 // fileShape is a schema as a Parquet file has it: its nodes depth first and its leaves.
 type fileShape struct {
-	fields []record.Field
 	nodes  []schemaNode
 	leaves []*column // patterns: they hold no values
 }
@@ -23,7 +22,7 @@ type schemaNode struct {
 }
 
 func newFileShape(s *record.Schema) *fileShape {
-	fs := &fileShape{fields: s.Fields}
+	fs := &fileShape{}
 	newEncNode(s.Fields, 0, &fs.leaves)
 	n := 0
 	for i := range s.Fields {

@@ -291,7 +291,7 @@ func roundTrip(t *testing.T, seed uint64) {
 	card := []int{1, 2, 40, 1 << 20}[r.IntN(4)]
 	obj := &memObject{}
 	w := WriteParquet(obj, "mem://f", s)
-	encoders := []*Encoder{w.NewEncoder(), w.NewEncoder()}
+	encoders := []*Encoder{NewEncoder(s), NewEncoder(s)}
 	var want []map[string]any
 	for range 1 + r.IntN(4) {
 		e := encoders[r.IntN(2)]

@@ -103,3 +103,18 @@ func (c *Column) GrowStart(n int) []uint32 {
 	c.Start = c.Start[:n+1]
 	return c.Start
 }
+
+// RowError is one reason why a record became no row (contract schema-catalog-data §3.4). Code is the full code, for example
+// INGEST-1555-400; Column is the dotted path of the field, empty for a record that cannot be read.
+type RowError struct {
+	Code    string
+	Column  string
+	Message string
+}
+
+// Reject is a record that became no row: where it lies in the buffer, and why. Malformed ones are no JSON object.
+type Reject struct {
+	Off, End  int
+	Malformed bool
+	Errors    []RowError
+}

@@ -1,0 +1,185 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"strings"
+
+	"weir/blob"
+	"weir/record"
+)
+
+// Families of row errors: the stage a row failed in. A row is in the file of its first failing stage.
+const (
+	parsing = iota
+	conversion
+	validation
+	families
+)
+
+var familyNames = [families]string{"parsing", "conversion", "validation"}
+
+// Row error codes (contract schema-catalog-data §4.7, data-prep §4.2).
+const (
+	codeParse   = "INGEST-1401-400"
+	codeConvert = "INGEST-1554-400"
+	codeMissing = "INGEST-1555-400"
+	codeMapper  = "MAPPER-3700-400"
+)
+
+// familyOf is the stage of a code.
+func familyOf(code string) int {
+	switch code {
+	case codeParse:
+		return parsing
+	case codeMapper:
+		return conversion
+	}
+	return validation
+}
+
+const (
+	// errorBytes is how many bytes of error rows a unit holds before it waits for its turn to write them.
+	errorBytes = 2 << 20
+	// corruptBytes is how much of a record that cannot be read is kept.
+	corruptBytes = 64 << 10
+	// sampleRows is how many rows of each family the sample file has.
+	sampleRows = 20
+)
+
+// errorBuffer holds error rows, one JSON line each, until their unit may write.
+type errorBuffer struct {
+	keep bool
+	file []byte // `,"_filename":"…"}` and the line break
+	rows [families][]byte
+}
+
+func (e *errorBuffer) init(keep bool) { e.keep = keep }
+
+func (e *errorBuffer) name(file string) {
+	e.file = append(e.file[:0], `,"_filename":`...)
+	e.file = record.AppendQuoted(e.file, file)
+	e.file = append(e.file, "}\n"...)
+}
+
+func (e *errorBuffer) size() int {
+	n := 0
+	for _, r := range e.rows {
+		n += len(r)
+	}
+	return n
+}
+
+// add appends a rejected record: its own members, then _errors and _filename. One that cannot be read is the text of _corrupt_record.
+func (e *errorBuffer) add(buf []byte, r *record.Reject) {
+	dst := &e.rows[familyOf(r.Errors[0].Code)]
+	raw := buf[r.Off:r.End]
+	b := *dst
+	if r.Malformed {
+		b = append(b, `{"_corrupt_record":`...)
+		b = record.AppendQuoted(b, string(raw[:min(len(raw), corruptBytes)]))
+		b = append(b, ',')
+	} else {
+		raw = bytes.TrimRight(raw, " \t\r}")
+		b = append(b, bytes.TrimRight(raw, " \t\r,")...)
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+	}
+	b = append(b, `"_errors":[`...)
+	for i, re := range r.Errors {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"code":`...)
+		b = record.AppendQuoted(b, shortCode(re.Code))
+		if re.Column != "" {
+			b = append(b, `,"column":`...)
+			b = record.AppendQuoted(b, re.Column)
+		}
+		b = append(b, `,"message":`...)
+		b = record.AppendQuoted(b, re.Message)
+		b = append(b, '}')
+	}
+	b = append(b, ']')
+	*dst = append(b, e.file...)
+}
+
+// shortCode is the middle number of a code: 1555 of INGEST-1555-400.
+func shortCode(code string) string {
+	parts := strings.Split(code, "-")
+	if len(parts) == 3 {
+		return parts[1]
+	}
+	return code
+}
+
+// errorFiles are the files of a batch under meta/<batch>/: row_errors/<family>_errors_0.json and row_error_samples.json. A family without rows has none.
+type errorFiles struct {
+	ctx     context.Context //nolint:containedctx // lives as long as Promote
+	bucket  *blob.Bucket
+	batch   string
+	files   [families]*blob.Writer
+	samples []byte
+	sampled [families]int
+}
+
+func newErrorFiles(ctx context.Context, bucket *blob.Bucket, batch string) *errorFiles {
+	return &errorFiles{ctx: ctx, bucket: bucket, batch: batch}
+}
+
+// write takes over the rows of a buffer.
+func (f *errorFiles) write(e *errorBuffer) error {
+	for k, rows := range e.rows {
+		if len(rows) == 0 {
+			continue
+		}
+		if f.files[k] == nil {
+			w, err := f.bucket.NewWriter(f.ctx, "meta/"+f.batch+"/row_errors/"+familyNames[k]+"_errors_0.json")
+			if err != nil {
+				return err
+			}
+			f.files[k] = w
+		}
+		if _, err := f.files[k].Write(rows); err != nil {
+			return err
+		}
+		f.sample(k, rows)
+		e.rows[k] = rows[:0]
+	}
+	return nil
+}
+
+func (f *errorFiles) sample(k int, rows []byte) {
+	for f.sampled[k] < sampleRows {
+		n := bytes.IndexByte(rows, '\n') + 1
+		if n == 0 {
+			return
+		}
+		f.samples = append(f.samples, rows[:n]...)
+		f.sampled[k]++
+		rows = rows[n:]
+	}
+}
+
+func (f *errorFiles) close() error {
+	for _, w := range f.files {
+		if w != nil {
+			if err := w.Close(); err != nil {
+				return err
+			}
+		}
+	}
+	if len(f.samples) == 0 {
+		return nil
+	}
+	return f.bucket.Write(f.ctx, "meta/"+f.batch+"/row_error_samples.json", f.samples)
+}
+
+func (f *errorFiles) abort() {
+	for _, w := range f.files {
+		if w != nil {
+			w.Abort()
+		}
+	}
+}
