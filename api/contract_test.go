@@ -134,7 +134,7 @@ type block struct {
 }
 
 // directive matches lines that begin a block.
-var directive = regexp.MustCompile(`^(include|append|org|sandbox|own|mode|clock|restart|doc|seen|upstream|until|GET|POST|PUT|PATCH|DELETE|HEAD)( |$)|^@[A-Za-z]\w* = `)
+var directive = regexp.MustCompile(`^(include|append|strip|org|sandbox|own|mode|clock|restart|doc|seen|upstream|until|GET|POST|PUT|PATCH|DELETE|HEAD)( |$)|^@[A-Za-z]\w* = `)
 
 // blocks cuts a script. Blank lines and comments end nothing inside a body, so a block ends where the next begins.
 func blocks(text string) []block {
@@ -187,6 +187,9 @@ func (s *script) run(b block) {
 		s.include(file, string(text))
 	case word == "append":
 		s.appendTo(rest)
+	case word == "strip": // strip NAME FROM: the text without its quotes
+		name, from, _ := strings.Cut(rest, " ")
+		s.vars[name] = strings.Trim(s.text(from), `"`)
 	case word == "org":
 		s.newOrg(rest + ".")
 	case word == "sandbox":
