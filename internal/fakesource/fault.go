@@ -35,7 +35,7 @@ func (srv *Server) fail(w http.ResponseWriter, r *http.Request, f *Fault, body [
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
 		blank := []byte(strings.Repeat(" ", 1<<20))
-		for range 256 {
+		for range 96 {
 			_, _ = z.Write(blank)
 		}
 		_ = z.Close()
@@ -80,9 +80,9 @@ func (srv *Server) spoil(w http.ResponseWriter, r *http.Request, f *Fault, body 
 		w.WriteHeader(status)
 		_, _ = w.Write(half)
 	case "latin1":
-		_, _ = w.Write(append([]byte(`[{"id":1,"name":"caf`), "\xe9\"}]"...))
+		_, _ = w.Write(bytes.Replace(out, []byte(`record`), []byte("r\xe9cord"), 1))
 	case "json":
-		_, _ = w.Write(append(half, "}}}"...))
+		_, _ = w.Write(append(out, "}}}"...))
 	}
 }
 

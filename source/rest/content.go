@@ -164,7 +164,7 @@ var errStop = errors.New("enough records")
 
 // newCutter prepares a cut with the places the pager wants to see.
 func newCutter(content, explode *selector, probes []path, tempDir string, put func(pre, rec, post []byte) error) *cutter {
-	c := &cutter{content: content, explode: explode, put: put, probes: make([][]byte, len(probes)), spool: spool{dir: tempDir}}
+	c := &cutter{content: content, explode: explode, put: put, probes: make([][]byte, len(probes)), spool: spool{dir: tempDir, bound: spoolBound}}
 	c.root.add(content.path).array = true
 	for i, p := range probes {
 		if n := len(content.path); len(p) > n && slices.Equal(p[:n], content.path) && p[n].kind == byIndex {
@@ -201,13 +201,22 @@ func (c *cutter) run(r io.Reader) error {
 	return err
 }
 
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
 func (c *cutter) document() error {
 	b, err := c.token()
 	if err != nil {
 		return err
 	}
-	if b == 0xEF && bytes.HasPrefix(c.scan.buf[c.p:], []byte("\xef\xbb\xbf")) {
-		c.p += 3
+	if b == byteOrderMark[0] {
+		for len(c.scan.buf)-c.p < len(byteOrderMark) && !c.scan.final {
+			if err := c.more(); err != nil {
+				return err
+			}
+		}
+		if bytes.HasPrefix(c.scan.buf[c.p:], byteOrderMark) {
+			c.p += len(byteOrderMark)
+		}
 		if b, err = c.token(); err != nil {
 			return err
 		}

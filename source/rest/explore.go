@@ -93,7 +93,7 @@ func whole(r io.Reader, limit int64) ([]byte, error) {
 	if err == nil && int64(len(raw)) > limit {
 		err = weir.Errorf("CONNECTOR-1308-400", "the answer is larger than the %d MiB a preview takes; ask for smaller pages", limit>>20)
 	}
-	return bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")), err
+	return bytes.TrimPrefix(raw, byteOrderMark), err
 }
 
 // checkJSON checks that raw is exactly one JSON value.

@@ -14,9 +14,10 @@ const spoolBound = 4 << 20
 // spool holds records, one a line, that wait for the members behind their array: in memory up to a bound, then in an
 // unlinked temporary file.
 type spool struct {
-	dir  string
-	mem  []byte
-	file *os.File
+	dir   string
+	bound int // of mem
+	mem   []byte
+	file  *os.File
 }
 
 func (s *spool) used() bool { return len(s.mem) > 0 || s.file != nil }
@@ -24,7 +25,7 @@ func (s *spool) used() bool { return len(s.mem) > 0 || s.file != nil }
 // add takes a record without line breaks.
 func (s *spool) add(raw []byte) error {
 	s.mem = append(append(s.mem, raw...), '\n')
-	if len(s.mem) < spoolBound {
+	if len(s.mem) < s.bound {
 		return nil
 	}
 	return s.flush()
