@@ -437,3 +437,16 @@ func dataFile(d iceberg.DataFile) DataFile {
 		Lower: d.LowerBoundValues(), Upper: d.UpperBoundValues(), SplitOffsets: d.SplitOffsets(),
 	}
 }
+
+// Totals are the figures of this version as its snapshot's summary has them: data files, rows and bytes.
+func (t *Table) Totals() (files, rows, bytes int64) {
+	s := t.meta.CurrentSnapshot()
+	if s == nil || s.Summary == nil {
+		return 0, 0, 0
+	}
+	n := func(name string) int64 {
+		v, _ := strconv.ParseInt(s.Summary.Properties["total-"+name], 10, 64) // a foreign snapshot may lack it
+		return v
+	}
+	return n("data-files"), n("records"), n("files-size")
+}
