@@ -16,7 +16,8 @@ type Op uint8
 // Operators. A member that is an array, or is reached through arrays (of objects, at any place of the path), matches if any of its
 // elements does. Null counts as missing.
 const (
-	// Eq holds if the member equals one of Values: numbers numerically, booleans by their text in any case, otherwise text.
+	// Eq holds if the member equals one of Values: numbers numerically, booleans (also those sent as text) in any case, otherwise text.
+	// SQLite compares integers beyond 64 bits as doubles.
 	Eq Op = iota + 1
 	// Ne is the opposite of Eq, so it holds for missing members too.
 	Ne
@@ -288,7 +289,8 @@ func (b *builder) scalar(e element, c Cond) string {
 				terms = append(terms, e.isNumber+" AND "+e.number+" = "+b.d.json.numberArg(b, v))
 			}
 			if v = strings.ToLower(v); v == "true" || v == "false" {
-				terms = append(terms, e.isBool+" AND "+e.bool+" = "+b.arg(v))
+				mark := b.arg(v)
+				terms = append(terms, e.isBool+" AND "+e.bool+" = "+mark, e.isText+" AND "+fmt.Sprintf(b.d.fold, e.text)+" = "+mark)
 			}
 		}
 	case op != "" && isNumber(strings.TrimSpace(c.Values[0])):

@@ -227,7 +227,7 @@ func ParseOrderBy(text string, known func(firstSegment string) bool) ([]Order, *
 			return nil, weir.Errorf("FLOW-1432-400", "%q is no direction of orderby: use + or -", field[:1])
 		}
 		var err error
-		if o.Path, err = splitPath(field); err == nil && known != nil && !known(o.Path[0]) {
+		if o.Path, err = splitPath(strings.TrimSpace(field)); err == nil && known != nil && !known(o.Path[0]) {
 			err = errUnknown
 		}
 		if err != nil {
