@@ -110,6 +110,8 @@ func services() []service {
 			internal: "FLOW-1400-500", notFound: "FLOW-1439-404", conflict: "FLOW-1404-412", method: "FLOW-1100-405",
 			badJSON: "FLOW-1000-400", emptyBody: "FLOW-1405-400", tooLarge: "FLOW-1000-413", sandbox: "FLOW-2100-404",
 		}},
+		{name: "schema-registry", base: registryBase, routes: registryRoutes, document: "schema-registry.yaml", codes: codesOf("XDM")},
+		{name: "catalog", base: catalogBase, routes: catalogRoutes, document: "catalog.yaml", codes: codesOf("CATALOG")},
 		{name: "sandboxes", base: "/data/foundation/sandbox-management", routes: sandboxRoutes, document: "sandboxes.yaml", codes: codesOf("SANDBOX")},
 		{name: "ims", base: "/ims", routes: imsRoutes, document: "ims.yaml", codes: codesOf("IMS")},
 		{name: "system", base: "", routes: systemRoutes, codes: codesOf("WEIR")},
