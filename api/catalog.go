@@ -142,7 +142,7 @@ func (s *collection) getSome(c *call, more func(tx *store.Tx, d *weir.Doc, o obj
 				o = more(tx, d, o)
 			}
 			etag = o.text("version")
-			if keep != nil {
+			if len(keep) > 0 {
 				o = o.only(keep...)
 			}
 			out = append(out, member{d.ID, o.raw()})
