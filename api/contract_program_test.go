@@ -225,7 +225,10 @@ type call struct {
 	Query  map[string]string `json:"query"`
 	Header map[string]string `json:"header"`
 	Body   any               `json:"body"`
-	At     int64             `json:"at"`
+	// Gap is milliseconds since the call before on the same path.
+	Gap int64 `json:"gap"`
+
+	at time.Time
 }
 
 func newUpstream(t *testing.T) *upstream {
@@ -289,7 +292,7 @@ func (u *upstream) seen(path string) []byte {
 
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	raw, _ := io.ReadAll(r.Body)
-	c := call{Method: r.Method, Path: r.URL.EscapedPath(), Raw: r.URL.RawQuery, Query: map[string]string{}, Header: map[string]string{}, At: time.Now().UnixMilli()}
+	c := call{Method: r.Method, Path: r.URL.EscapedPath(), Raw: r.URL.RawQuery, Query: map[string]string{}, Header: map[string]string{}, at: time.Now()}
 	for k, v := range r.URL.Query() {
 		c.Query[k] = strings.Join(v, ",")
 	}
@@ -300,6 +303,9 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.Body = string(raw)
 	}
 	u.mu.Lock()
+	if n := len(u.log[c.Path]); n > 0 {
+		c.Gap = c.at.Sub(u.log[c.Path][n-1].at).Milliseconds()
+	}
 	u.log[c.Path] = append(u.log[c.Path], c)
 	l := u.pick(r)
 	u.mu.Unlock()
