@@ -111,26 +111,28 @@ func (e *Engine) commit(tx *store.Tx, r *running, pr *progress) error {
 	return r.task.Complete(tx)
 }
 
-// failRun ends a run that cannot succeed: the watermark stays, nothing becomes readable.
+// failRun ends a run that cannot succeed, from its last checkpoint.
 func (e *Engine) failRun(ctx context.Context, r *running, fault error) error {
-	err := e.Store.Tx(ctx, func(tx *store.Tx) error {
-		pr, err := readProgress(tx, r.Run)
-		if err != nil {
+	pr, err := e.load(ctx, r)
+	if err != nil {
+		return err
+	}
+	return e.endRun(ctx, r, &pr, fault)
+}
+
+// endRun records a failed run: the watermark stays, nothing becomes readable.
+func (e *Engine) endRun(ctx context.Context, r *running, pr *progress, fault error) error {
+	if pr.Plan.Started == 0 {
+		pr.Plan.Started = e.Now().UnixMilli()
+	}
+	err := e.checkpoint(ctx, r, pr, func(tx *store.Tx) error {
+		if err := e.report(tx, r.runJob, pr, weir.RunFailed, fault); err != nil {
 			return err
 		}
-		if pr.Plan.Started == 0 {
-			pr.Plan.Started = e.Now().UnixMilli()
-		}
-		if err := pr.save(tx, r.Run); err != nil {
+		if err := e.endBatch(tx, r.Scope, pr, weir.BatchFailed, fault); err != nil {
 			return err
 		}
-		if err := e.report(tx, r.runJob, &pr, weir.RunFailed, fault); err != nil {
-			return err
-		}
-		if err := e.endBatch(tx, r.Scope, &pr, weir.BatchFailed, fault); err != nil {
-			return err
-		}
-		if err := e.lastRun(tx, r.runJob, &pr, weir.RunFailed); err != nil {
+		if err := e.lastRun(tx, r.runJob, pr, weir.RunFailed); err != nil {
 			return err
 		}
 		if err := release(tx, r.runJob, pr.Plan.Flow, nil); err != nil {

@@ -70,6 +70,9 @@ func idOf(id string) string {
 
 // FullSchema composes a schema of a tenant with its descriptors.
 func FullSchema(tx *store.Tx, scope weir.Scope, id string) (*xdm.Full, error) {
+	if class, ok := xdm.UnionClass(id); ok {
+		return unionSchema(tx, scope, idOf(class))
+	}
 	id = idOf(id)
 	raw, ok := xdm.Global(id)
 	if !ok {
@@ -90,13 +93,18 @@ func FullSchema(tx *store.Tx, scope weir.Scope, id string) (*xdm.Full, error) {
 	for i, d := range descriptors {
 		bodies[i] = d.Body
 	}
-	return xdm.Compose(raw, func(id string) (json.RawMessage, bool) {
+	return xdm.Compose(raw, resolver(tx, scope), bodies)
+}
+
+// resolver finds a tenant's components for package xdm.
+func resolver(tx *store.Tx, scope weir.Scope) xdm.Resolver {
+	return func(id string) (json.RawMessage, bool) {
 		d, err := Resource(tx, scope, id)
 		if err != nil {
 			return nil, false
 		}
 		return d.Body, true
-	}, bodies)
+	}
 }
 
 // Columns are the columns of a dataset's schema.
