@@ -5,8 +5,6 @@ import (
 	"weir/store"
 )
 
-const exportBase = "/data/foundation/export"
-
 // createBatch records a batch that files can be uploaded to (schema-catalog-data §4.2).
 func (ch *catalogChange) createBatch(body object) (*weir.Doc, error) { return nil, ch.c.refuse("no") }
 
