@@ -44,7 +44,14 @@ const (
 	hi8 = 0x8080808080808080
 )
 
-func hasByte(x, c uint64) uint64 { y := x ^ (lo8 * c); return (y - lo8) &^ y & hi8 }
+// special has the top bit of each byte of x set that ends plain text in a string: a quote, a backslash or a control
+// character. Only the lowest set bit is exact, bits above it may be false. Flipping bit 1 puts the quote right after the
+// control characters, so that one comparison finds both.
+func special(x uint64) uint64 {
+	return ((x ^ lo8*0x02 - lo8*0x21) | (x ^ lo8*'\\' - lo8)) &^ x & hi8
+}
+
+func load(buf []byte, p int) uint64 { return binary.LittleEndian.Uint64(buf[p : p+8 : p+8]) }
 
 func (s *scanner) short() error {
 	if s.final {
@@ -75,19 +82,25 @@ func (s *scanner) str(p int) (int, error) {
 	start := p
 	var high uint64
 	for p+8 <= len(buf) {
-		x := binary.LittleEndian.Uint64(buf[p:])
-		m := hasByte(x, '"') | hasByte(x, '\\') | ((x - lo8*0x20) &^ x & hi8)
+		x := load(buf, p)
+		m := special(x)
+		for m == 0 {
+			high |= x
+			if p += 8; p+8 > len(buf) {
+				break
+			}
+			x = load(buf, p)
+			m = special(x)
+		}
 		if m == 0 {
-			high |= x & hi8
-			p += 8
-			continue
+			break
 		}
 		k := bits.TrailingZeros64(m) >> 3
-		high |= x & hi8 & (1<<(uint(k)*8) - 1)
+		high |= x & (1<<(uint(k)*8) - 1)
 		p += k
 		switch buf[p] {
 		case '"':
-			if high != 0 && !utf8.Valid(buf[start:p]) {
+			if high&hi8 != 0 && !utf8.Valid(buf[start:p]) {
 				return p, &syntaxError{start, "a string is not valid UTF-8"}
 			}
 			return p + 1, nil
@@ -230,6 +243,31 @@ func (s *scanner) scalar(p int) (int, error) {
 	return s.number(p)
 }
 
+// quick returns the index after the string whose opening quote is at p if it is short and plain, else 0.
+func quick(buf []byte, p int) int {
+	if p+17 > len(buf) {
+		return 0
+	}
+	x := load(buf, p+1)
+	m := special(x)
+	p++
+	if m == 0 {
+		if x&hi8 != 0 {
+			return 0
+		}
+		p += 8
+		if x = load(buf, p); special(x) == 0 {
+			return 0
+		}
+		m = special(x)
+	}
+	k := bits.TrailingZeros64(m) >> 3
+	if buf[p+k] != '"' || x&hi8&(1<<(uint(k)*8)-1) != 0 {
+		return 0
+	}
+	return p + k + 1
+}
+
 // name checks the member name at p and the colon after it, and returns where the value starts.
 func (s *scanner) name(p int) (int, error) {
 	if p >= len(s.buf) {
@@ -238,9 +276,13 @@ func (s *scanner) name(p int) (int, error) {
 	if s.buf[p] != '"' {
 		return p, &syntaxError{p, "a member name is missing its quotes"}
 	}
-	p, err := s.str(p + 1)
-	if err != nil {
-		return p, err
+	if q := quick(s.buf, p); q > 0 {
+		p = q
+	} else {
+		var err error
+		if p, err = s.str(p + 1); err != nil {
+			return p, err
+		}
 	}
 	if p < len(s.buf) && s.buf[p] != ':' {
 		p = s.space(p)
@@ -259,81 +301,148 @@ func (s *scanner) name(p int) (int, error) {
 }
 
 // value returns the index after the value that starts at p (no white space before it).
+//
+//nolint:funlen,gocyclo // one state machine over the grammar: as separate functions the calls cost a third of the scan
 func (s *scanner) value(p int) (int, error) {
-	buf := s.buf
-	var stack [maxDepth / 64]uint64 // a bit per open container: 1 is an object
-	depth := 0
-	var err error
-	for {
+	var (
+		buf   = s.buf
+		stack [maxDepth / 64]uint64 // a bit per open container: 1 is an object
+		depth int
+		named bool // the string at p is a member name
+		isObj bool // the innermost container is an object
+		err   error
+		c     byte
+		m, x  uint64
+		k     int
+	)
+value:
+	if p >= len(buf) {
+		return p, s.short()
+	}
+	switch c = buf[p]; c {
+	case '"':
+		named = false
+		goto text
+	case '{', '[':
+		if depth == maxDepth {
+			return p, &syntaxError{p, fmt.Sprintf("values are nested deeper than %d", maxDepth)}
+		}
+		if p++; p < len(buf) && buf[p] <= ' ' {
+			p = s.space(p)
+		}
 		if p >= len(buf) {
 			return p, s.short()
 		}
-		switch c := buf[p]; c {
-		case '"':
-			p, err = s.str(p + 1)
-		case '{', '[':
-			if depth == maxDepth {
-				return p, &syntaxError{p, fmt.Sprintf("values are nested deeper than %d", maxDepth)}
-			}
-			p = s.space(p + 1)
-			if p >= len(buf) {
-				return p, s.short()
-			}
-			if buf[p] == c+2 {
-				p++
-				break
-			}
-			bit := uint64(1) << (depth & 63)
-			if c == '{' {
-				stack[depth>>6] |= bit
-				p, err = s.name(p)
-			} else {
-				stack[depth>>6] &^= bit
-			}
-			depth++
-			if err != nil {
-				return p, err
-			}
-			continue
-		default:
-			p, err = s.scalar(p)
+		if buf[p] == c+2 {
+			p++
+			goto after
 		}
-		if err != nil {
+		isObj = c == '{'
+		if isObj {
+			stack[depth>>6] |= 1 << (depth & 63)
+			depth++
+			goto name
+		}
+		stack[depth>>6] &^= 1 << (depth & 63)
+		depth++
+		goto value
+	default:
+		if p, err = s.scalar(p); err != nil {
 			return p, err
 		}
-		// After a value: close what ends here, or go to the next value.
-		for {
-			if depth == 0 {
-				return p, nil
-			}
-			if p < len(buf) && buf[p] <= ' ' {
-				p = s.space(p)
-			}
-			if p >= len(buf) {
-				return p, s.short()
-			}
-			object := stack[(depth-1)>>6]>>((depth-1)&63)&1 == 1
-			c := buf[p]
-			if c == ',' {
-				p++
-				if p < len(buf) && buf[p] <= ' ' {
-					p = s.space(p)
-				}
-				if object {
-					if p, err = s.name(p); err != nil {
-						return p, err
-					}
-				}
-				break
-			}
-			if object && c == '}' || !object && c == ']' {
-				p++
-				depth--
-				continue
-			}
-			return p, &syntaxError{p, "a comma or closing bracket is missing"}
-		}
+		goto after
 	}
+
+name:
+	if p >= len(buf) {
+		return p, s.short()
+	}
+	if buf[p] != '"' {
+		return p, &syntaxError{p, "a member name is missing its quotes"}
+	}
+	named = true
+
+text: // most strings are short and plain: they end here
+	if p+17 > len(buf) {
+		goto slow
+	}
+	x = load(buf, p+1)
+	if m = special(x); m == 0 {
+		if x&hi8 != 0 {
+			goto slow
+		}
+		x = load(buf, p+9)
+		if m = special(x); m == 0 {
+			goto slow
+		}
+		k = 8
+	} else {
+		k = 0
+	}
+	if x&hi8&(m-1) != 0 { // a byte beyond ASCII before the mark
+		goto slow
+	}
+	k += p + 1 + bits.TrailingZeros64(m)>>3
+	if buf[k] != '"' {
+		goto slow
+	}
+	p = k + 1
+	if named {
+		goto colon
+	}
+	goto after
+
+slow:
+	if p, err = s.str(p + 1); err != nil {
+		return p, err
+	}
+	if !named {
+		goto after
+	}
+
+colon:
+	if p < len(buf) && buf[p] != ':' {
+		p = s.space(p)
+	}
+	if p >= len(buf) {
+		return p, s.short()
+	}
+	if buf[p] != ':' {
+		return p, &syntaxError{p, "a colon is missing after a member name"}
+	}
+	if p++; p < len(buf) && buf[p] <= ' ' {
+		p = s.space(p)
+	}
+	goto value
+
+after:
+	if depth == 0 {
+		return p, nil
+	}
+	if p < len(buf) && buf[p] <= ' ' {
+		p = s.space(p)
+	}
+	if p >= len(buf) {
+		return p, s.short()
+	}
+	c = buf[p]
+	if c == ',' {
+		if p++; p < len(buf) && buf[p] <= ' ' {
+			p = s.space(p)
+		}
+		if isObj {
+			goto name
+		}
+		goto value
+	}
+	if isObj && c == '}' || !isObj && c == ']' {
+		p++
+		if depth--; depth > 0 {
+			isObj = stack[(depth-1)>>6]>>((depth-1)&63)&1 == 1
+		}
+		goto after
+	}
+	return p, &syntaxError{p, "a comma or closing bracket is missing"}
 }
 
 // compact appends src, which must be valid JSON, to dst without white space between tokens.
