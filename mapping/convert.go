@@ -236,3 +236,26 @@ func Convert(v record.Value, f *record.Field) (record.Value, error) {
 	}
 	return r, nil
 }
+
+// targetTypes are the names of target types (meta:xdmType, and integer as JSON Schema has it).
+var targetTypes = map[string]record.Type{
+	"string": record.String, "boolean": record.Boolean, "byte": record.Byte, "short": record.Short, "int": record.Int, "integer": record.Long, "long": record.Long,
+	"number": record.Number, "date": record.Date, "date-time": record.Timestamp, "object": record.Map, "map": record.Map,
+}
+
+// ParseTarget reads the name of a target type: string, integer, number, boolean, date, date-time, object, or array<…> of one of them.
+func ParseTarget(name string) (*record.Field, error) {
+	if item, ok := strings.CutPrefix(name, "array<"); ok && strings.HasSuffix(item, ">") {
+		e, err := ParseTarget(strings.TrimSuffix(item, ">"))
+		if err != nil {
+			return nil, err
+		}
+		e.Name = "element"
+		return &record.Field{Type: record.List, Elem: e}, nil
+	}
+	t, ok := targetTypes[name]
+	if !ok {
+		return nil, fmt.Errorf("unknown target type %q: use string, integer, number, boolean, date, date-time, object or array<string>", name)
+	}
+	return &record.Field{Type: t}, nil
+}

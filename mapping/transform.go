@@ -81,12 +81,16 @@ type rule struct {
 }
 
 // NewTransformer compiles a set for a target schema (nil: none) and the shape of a source. The error is a *weir.Error that holds every mapping that
-// cannot run: expressions that do not compile and destinations that are not in the schema.
+// cannot run: expressions that do not compile (it wraps the first one's [*Error]) and destinations that are not in the schema.
 func NewTransformer(set *Set, target *record.Schema, shape weir.Shape) (*Transformer, error) {
 	t := &Transformer{target: target, wrapper: shape.Wrapper, allowNull: set.AllowNulls}
 	var bad []weir.Finding
+	var first *Error
 	for i := range set.Mappings {
-		r, findings := newRule(&set.Mappings[i], i, target, shape)
+		r, findings, fault := newRule(&set.Mappings[i], i, target, shape)
+		if first == nil {
+			first = fault
+		}
 		if len(findings) > 0 {
 			bad = append(bad, findings...)
 			continue
@@ -94,7 +98,11 @@ func NewTransformer(set *Set, target *record.Schema, shape weir.Shape) (*Transfo
 		t.rules = append(t.rules, r)
 	}
 	if len(bad) > 0 {
-		return nil, &weir.Error{Code: bad[0].Code, Message: bad[0].Message, Pointer: bad[0].Pointer, Details: bad}
+		e := &weir.Error{Code: bad[0].Code, Message: bad[0].Message, Pointer: bad[0].Pointer, Details: bad}
+		if first != nil {
+			e.Err = first
+		}
+		return nil, e
 	}
 	t.order = make([]int, len(t.rules))
 	for i := range t.order {
@@ -104,13 +112,13 @@ func NewTransformer(set *Set, target *record.Schema, shape weir.Shape) (*Transfo
 	return t, nil
 }
 
-func newRule(m *Mapping, i int, target *record.Schema, shape weir.Shape) (rule, []weir.Finding) {
+// newRule reads one mapping. fault is the first error of its expression.
+func newRule(m *Mapping, i int, target *record.Schema, shape weir.Shape) (r rule, bad []weir.Finding, fault *Error) {
 	at := "/mappings/" + itoa(i)
 	if len(m.faults) > 0 {
-		return rule{}, placedFaults(m.faults, at)
+		return r, placedFaults(m.faults, at), nil
 	}
-	r := rule{mapping: i, kind: m.SourceType, source: m.Source, destText: m.Destination}
-	var bad []weir.Finding
+	r = rule{mapping: i, kind: m.SourceType, source: m.Source, destText: m.Destination}
 	switch m.SourceType {
 	case Static:
 		r.static = record.TextOf(m.Source)
@@ -120,12 +128,13 @@ func newRule(m *Mapping, i int, target *record.Schema, shape weir.Shape) (rule, 
 		e, errs := compile(m.Source, Options{Wrapper: shape.Wrapper, Site: i + 1})
 		for _, err := range errs {
 			bad = append(bad, weir.Finding{Code: err.Code, Pointer: at + "/source", Message: err.Error()})
+			fault = errs[0]
 		}
 		r.expr = e
 	}
 	dest, err := record.ParsePath(m.Destination)
 	if err != nil {
-		return r, append(bad, weir.Finding{Code: CodeNoField, Pointer: at + "/destination", Message: err.Error()})
+		return r, append(bad, weir.Finding{Code: CodeNoField, Pointer: at + "/destination", Message: err.Error()}), fault
 	}
 	r.dest = dest
 	if target != nil {
@@ -135,7 +144,7 @@ func newRule(m *Mapping, i int, target *record.Schema, shape weir.Shape) (rule, 
 		}
 		r.field = f
 	}
-	return r, bad
+	return r, bad, fault
 }
 
 func placedFaults(faults []weir.Finding, at string) []weir.Finding {
