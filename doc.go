@@ -32,7 +32,7 @@ const (
 	KindMappingSet       = "mappingSets"
 	KindSample           = "samples"
 	KindInputSchema      = "inputSchemas"
-	KindRegistryChange   = "registryChanges" // one write of a registry resource, for its audit log; the id is "<$id>#<rev>"
+	KindRegistryChange   = "registryChanges" // one write of a registry resource, for its audit log
 )
 
 // Scope is the tenant of a document: an organisation and one of its sandboxes. Sandbox is the sandbox name. Documents

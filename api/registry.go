@@ -18,8 +18,8 @@ import (
 var registryRoutes = []route{
 	{"GET", "/stats", registryStats, access{}},
 	{"GET", "/rpc/export/{id...}", exportResource, access{}},
-	{"POST", "/rpc/export", importResources, access{}}, // one client imports here (Q12)
-	{"POST", "/rpc/import", importResources, access{}},
+	{"POST", "/rpc/export", importResources, access{limit: maxImport}}, // one client imports here (Q12)
+	{"POST", "/rpc/import", importResources, access{limit: maxImport}},
 	{"GET", "/rpc/sampledata/{id...}", sampleData, access{}},
 	{"GET", "/rpc/auditlog/{id...}", auditLog, access{}},
 	{"POST", "/rpc/csv2schema", csvToSchema, access{}},
@@ -36,7 +36,11 @@ var registryRoutes = []route{
 	{"DELETE", "/{container}/{collection}/{id...}", deleteResource, access{}},
 }
 
-const registryBase = "/data/foundation/schemaregistry"
+const (
+	registryBase = "/data/foundation/schemaregistry"
+	// maxImport is the largest import in bytes.
+	maxImport = 64 << 20
+)
 
 // Containers.
 const (
@@ -165,17 +169,9 @@ func (r *registry) canonical(id string) string {
 		return id
 	}
 	if raw, ok := xdm.Global(id); ok {
-		return resourceID(raw)
+		return xdm.ID(raw)
 	}
 	return xdm.Namespace + strings.ReplaceAll(id[1:], ".", "/")
-}
-
-func resourceID(raw json.RawMessage) string {
-	o, err := parseObject(raw)
-	if err != nil {
-		return ""
-	}
-	return o.text("$id")
 }
 
 // doc finds a tenant's document by $id in any of the kinds; nil if there is none.
@@ -294,7 +290,7 @@ func (r *registry) anyResource(id string) (json.RawMessage, error) {
 
 // compose makes the full form of a resource with its descriptors.
 func (r *registry) compose(raw json.RawMessage) (*xdm.Full, error) {
-	descriptors, err := r.descriptorsOf(resourceID(raw))
+	descriptors, err := r.descriptorsOf(xdm.ID(raw))
 	if err != nil {
 		return nil, err
 	}
@@ -395,7 +391,7 @@ func (r *registry) lookup(k registryKind, id string, a accept) (json.RawMessage,
 		return full.JSON(a.variant), nil
 	}
 	if a.variant.Desc {
-		descriptors, err := r.descriptorsOf(resourceID(raw))
+		descriptors, err := r.descriptorsOf(xdm.ID(raw))
 		if err != nil {
 			return nil, err
 		}

@@ -102,7 +102,7 @@ func importError(err error) error {
 func importOrder(list []json.RawMessage) []json.RawMessage {
 	pending := map[string]bool{}
 	for _, item := range list {
-		if id := resourceID(item); id != "" {
+		if id := xdm.ID(item); id != "" {
 			pending[id] = true
 		}
 	}
@@ -110,7 +110,7 @@ func importOrder(list []json.RawMessage) []json.RawMessage {
 	for len(list) > 0 {
 		var later []json.RawMessage
 		for _, item := range list {
-			id := resourceID(item)
+			id := xdm.ID(item)
 			waits := slices.ContainsFunc(xdm.References(item), func(ref string) bool { return ref != id && pending[ref] })
 			switch {
 			case isDescriptor(item):
@@ -283,10 +283,8 @@ func (r *registry) logChange(d *weir.Doc, old json.RawMessage) error {
 		return err
 	}
 	body := changeBody{Resource: d.ID, Version: o.text("version"), RequestID: r.c.RequestID, Updates: l.updates}
-	change := &weir.Doc{Kind: weir.KindRegistryChange, ID: d.ID + "#" + strconv.FormatInt(d.Rev, 10), Scope: d.Scope, Body: encode(body)}
-	if d.Rev == 1 {
-		change.ID += "-" + d.ETag // the resource may have been deleted before and made again by an import
-	}
+	// The etag makes the id new even if the resource was deleted before and made again by an import.
+	change := &weir.Doc{Kind: weir.KindRegistryChange, ID: d.ID + "#" + strconv.FormatInt(d.Rev, 10) + "-" + d.ETag, Scope: d.Scope, Body: encode(body)}
 	return r.tx.Insert(change, r.c.Actor)
 }
 

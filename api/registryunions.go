@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"weir"
+	"weir/flow"
 	"weir/xdm"
 )
 
@@ -55,23 +56,7 @@ func (r *registry) union(class string) (*xdm.Full, error) {
 	if len(docs) == 0 {
 		return nil, k.missing(class + xdm.UnionSuffix)
 	}
-	base, err := r.anyResource(class)
-	if err != nil {
-		return nil, err
-	}
-	members := make([]*xdm.Full, 0, len(docs))
-	for _, d := range docs {
-		full, err := r.compose(d.Body)
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, full)
-	}
-	u, err := xdm.Union(base, members, r.resolve)
-	if r.err != nil {
-		return nil, r.err
-	}
-	return u, err
+	return flow.FullSchema(r.tx, r.c.Scope, class+xdm.UnionSuffix)
 }
 
 // rawUnion is a union as lists and raw lookups show it: its head, and the schemas it is made of.

@@ -96,11 +96,11 @@ func (b *csvBuild) read(r io.Reader) {
 		if errors.Is(err, io.EOF) {
 			return
 		}
-		line, _ := c.FieldPos(0)
 		if err != nil {
 			b.add(codeCSV, "", "csv-file is not readable: "+err.Error())
 			return
 		}
+		line, _ := c.FieldPos(0)
 		if rows == maxCSVRows {
 			b.add(codeCSV, "", fmt.Sprintf("csv-file has more than %d rows", maxCSVRows))
 			return

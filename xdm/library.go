@@ -109,3 +109,14 @@ func Globals(resourceType string) []json.RawMessage {
 	}
 	return out
 }
+
+// ID is the $id of a raw resource, "" if it has none.
+func ID(raw json.RawMessage) string {
+	var r struct {
+		ID string `json:"$id"`
+	}
+	if json.Unmarshal(raw, &r) != nil {
+		return ""
+	}
+	return r.ID
+}

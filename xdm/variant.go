@@ -160,7 +160,7 @@ func Raw(raw json.RawMessage, v Variant) (json.RawMessage, error) {
 	if v.NoText {
 		delete(tree, "title")
 		delete(tree, "description")
-		walkFields(tree, func(f map[string]any) {
+		walkSchemas(tree, func(f map[string]any) {
 			delete(f, "title")
 			delete(f, "description")
 		})
