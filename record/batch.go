@@ -40,20 +40,21 @@ func NewBatch(s *Schema) *Batch {
 func newColumns(fields []Field) []Column {
 	cols := make([]Column, len(fields))
 	for i := range fields {
-		cols[i] = newColumn(&fields[i])
+		cols[i] = NewColumn(&fields[i])
 	}
 	return cols
 }
 
-func newColumn(f *Field) Column {
+// NewColumn returns an empty column for a field.
+func NewColumn(f *Field) Column {
 	c := Column{Field: f, None: true}
 	switch f.Type {
 	case Struct:
 		c.Kids = newColumns(f.Fields)
 	case List:
-		c.Kids = []Column{newColumn(f.Elem)}
+		c.Kids = []Column{NewColumn(f.Elem)}
 	case Map:
-		c.Kids = []Column{newColumn(&keyField), newColumn(f.Elem)}
+		c.Kids = []Column{NewColumn(&keyField), NewColumn(f.Elem)}
 	}
 	return c
 }

@@ -1,0 +1,163 @@
+package mapping
+
+import (
+	"math"
+	"unicode/utf8"
+
+	"weir/record"
+)
+
+// targetNode is a field of the target as the program sees it: what makes an object be there, and what its values must satisfy.
+type targetNode struct {
+	field *record.Field
+	col   []int
+	kids  []*targetNode // of a struct that single mappings fill; nil for leaves and for columns with a general task
+	used  bool          // some mapping writes here or below
+	depth int           // how many names lead here
+	rules []*rule       // that write here, or into the list or map that this is
+	leaf  *leafCheck
+}
+
+// check marks the rows that may have to be rejected and settles which objects are there: those with a member. A row is marked too often rather
+// than too seldom; the transformer has the last word.
+func (n *targetNode) check(w *Lane) {
+	for _, k := range n.kids {
+		if !k.used {
+			continue
+		}
+		if k.kids != nil {
+			k.check(w)
+			k.presence(w)
+		} else if k.leaf != nil {
+			k.leaf.mark(w, w.column(k.col))
+		}
+	}
+	n.required(w)
+}
+
+// presence sets which rows of a struct column are there.
+func (n *targetNode) presence(w *Lane) {
+	c := w.column(n.col)
+	c.None = false
+	valid := growValid(c, w.n)
+	clear(valid)
+	missing := w.n
+	for _, k := range n.kids {
+		if !k.used || missing == 0 {
+			continue
+		}
+		kc := w.column(k.col)
+		if kc.None {
+			continue
+		}
+		for i := range valid {
+			if valid[i] == 0 && !kc.Null(i) {
+				valid[i] = 1
+				missing--
+			}
+		}
+	}
+	if missing == 0 {
+		c.Valid = nil
+	}
+}
+
+// required marks rows in which the object is there and a required member is not.
+func (n *targetNode) required(w *Lane) {
+	for _, k := range n.kids {
+		if !k.field.Required {
+			continue
+		}
+		kc := w.column(k.col)
+		for i := range w.n {
+			if !kc.Null(i) {
+				continue
+			}
+			for _, other := range n.kids {
+				if n.field == nil || other.used && !w.column(other.col).Null(i) {
+					w.reject(i)
+					break
+				}
+			}
+		}
+	}
+}
+
+// leafCheck is the constraints of a leaf, ready to run.
+type leafCheck struct {
+	typ     record.Type
+	check   *record.Check
+	pattern *matcher
+	enum    map[string]bool
+}
+
+func newLeafCheck(f *record.Field) *leafCheck {
+	if f.Check == nil {
+		return nil
+	}
+	c := &leafCheck{typ: f.Type, check: f.Check}
+	if f.Check.Pattern != nil {
+		c.pattern = newMatcher(f.Check.Pattern)
+	}
+	if len(f.Check.Enum) > 0 {
+		c.enum = make(map[string]bool, len(f.Check.Enum))
+		for _, e := range f.Check.Enum {
+			c.enum[e] = true
+		}
+	}
+	return c
+}
+
+func (c *leafCheck) mark(w *Lane, col *record.Column) {
+	if col.None {
+		return
+	}
+	switch {
+	case c.typ == record.String:
+		for i, s := range col.Text[:w.n] {
+			if s != 0 && !c.text(s.In(w.sp.Buf)) {
+				w.reject(i)
+			}
+		}
+	default:
+		for i, x := range col.Words[:w.n] {
+			if !col.Null(i) && !c.word(x) {
+				w.reject(i)
+			}
+		}
+	}
+}
+
+// text reports whether a text is certainly fine.
+func (c *leafCheck) text(v []byte) bool {
+	k := c.check
+	if c.enum != nil && !c.enum[string(v)] || c.pattern != nil && !c.pattern.match(v) || k.Format != "" && !validFormat(k.Format, view(v)) {
+		return false
+	}
+	if k.MinLength != nil || k.MaxLength != nil {
+		n := utf8.RuneCount(v)
+		if k.MinLength != nil && n < *k.MinLength || k.MaxLength != nil && n > *k.MaxLength {
+			return false
+		}
+	}
+	return true
+}
+
+// word reports whether another leaf is certainly fine.
+func (c *leafCheck) word(x uint64) bool {
+	k := c.check
+	if c.enum != nil || c.pattern != nil || k.MinLength != nil || k.MaxLength != nil {
+		return false
+	}
+	if k.Minimum == nil && k.Maximum == nil && k.ExclMin == nil && k.ExclMax == nil {
+		return true
+	}
+	f := float64(int64(x))
+	switch {
+	case c.typ == record.Number:
+		f = math.Float64frombits(x)
+	case !c.typ.Integer() || int64(x) > 1<<53 || int64(x) < -1<<53:
+		return false
+	}
+	return (k.Minimum == nil || f >= *k.Minimum) && (k.Maximum == nil || f <= *k.Maximum) && (k.ExclMin == nil || f > *k.ExclMin) && (k.ExclMax == nil || f < *k.ExclMax)
+}

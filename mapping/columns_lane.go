@@ -1,0 +1,210 @@
+package mapping
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"weir/record"
+)
+
+// Lane runs a program over records, one goroutine's worth. Its buffers are reused from batch to batch.
+type Lane struct {
+	p     *Program
+	scan  *record.Scanner
+	sp    *record.Spans
+	batch *record.Batch
+	env   *Env
+
+	n        int // records of the batch
+	sources  [][]record.Span
+	lent     [][]record.Span // vectors to take back after the batch
+	live     []sourceAlt
+	every    []int32
+	spare    [][]record.Span
+	spareSel [][]int32
+	literals []record.Span
+	common   [][]record.Span
+	ready    []bool
+	aside    []record.Value
+
+	// General path: rows of a column that the fast path left, by task; values of the record at hand are read once.
+	slow    []slowRow
+	bad     []uint8 // rows that must be judged by the transformer
+	anyBad  bool
+	rec     record.Value
+	recRow  int
+	rejects []record.Reject
+	warned  []warning
+	sel     []int32
+
+	position int64
+	trees    []treeState
+	counts   map[string]int64 // nullified values by destination
+	rows     int64            // rows with at least one
+}
+
+// slowRow is one value to compute or convert by the general path.
+type slowRow struct {
+	row  int32
+	task int32
+	span record.Span // what to convert, or a punt: compute it, too
+}
+
+// warning is a value that was nullified in a row that may yet be rejected.
+type warning struct {
+	row  int32
+	dest string
+}
+
+// NewLane returns a worker. run seeds uuid(), now is the instant of the run.
+func (p *Program) NewLane(run string, now time.Time) *Lane {
+	w := &Lane{
+		p: p, scan: record.NewScanner(p.plan), sp: record.NewSpans(p.plan, p.rows), batch: record.NewBatch(p.target), env: NewEnv(run, now),
+		sources: make([][]record.Span, len(p.sources)), literals: make([]record.Span, p.literals),
+		common: make([][]record.Span, len(p.commons)), ready: make([]bool, len(p.commons)),
+		bad: make([]uint8, p.rows), counts: map[string]int64{}, trees: make([]treeState, len(p.tasks)), sel: make([]int32, 0, p.rows),
+	}
+	return w
+}
+
+// Batch is the batch made by the last Scan. It is valid until the next one.
+func (w *Lane) Batch() *record.Batch { return w.batch }
+
+// Rejects are the records of the last Scan that became no rows, in order.
+func (w *Lane) Rejects() []record.Reject { return w.rejects }
+
+// Warned is the number of rows so far that were kept although a column of theirs was nullified.
+func (w *Lane) Warned() int64 { return w.rows }
+
+// Warnings calls yield for every destination that lost values so far.
+func (w *Lane) Warnings(yield func(code, column string, rows int64)) {
+	for dest, n := range w.counts {
+		yield(CodeNullified, dest, n)
+	}
+	if !w.p.unknown {
+		return
+	}
+	w.scan.Unknown(func(path []string, name string, n int64) {
+		yield(CodeUnknownMember, strings.ReplaceAll(strings.Join(append(path, name), "."), ".[]", "[*]"), n)
+	})
+}
+
+// Scan reads lines of buf[p:end], which must be followed by [record.Pad] zero bytes, and makes a batch of them. It returns where the
+// next batch starts. position identifies buf[0] among all records of the run.
+func (w *Lane) Scan(buf []byte, p, end int, position int64) int {
+	p = w.scan.Scan(w.sp, buf, p, end)
+	w.position = position
+	w.n = w.sp.N
+	w.begin()
+	for _, t := range w.p.tasks {
+		t.fast(w)
+	}
+	w.general()
+	for _, t := range w.p.tasks {
+		t.settle(w)
+	}
+	w.p.root.check(w)
+	w.judge()
+	w.batch.Buf, w.batch.Rows = w.sp.Buf, w.n
+	for _, v := range w.lent {
+		w.give(v)
+	}
+	w.lent = w.lent[:0]
+	return p
+}
+
+func (w *Lane) begin() {
+	clear(w.sources)
+	clear(w.literals)
+	clear(w.ready)
+	clear(w.bad[:w.n])
+	w.anyBad = false
+	w.aside = w.aside[:0]
+	w.slow = w.slow[:0]
+	w.warned = w.warned[:0]
+	w.rejects = w.rejects[:0]
+	w.recRow = -1
+}
+
+// reject marks a row for the transformer's judgement.
+func (w *Lane) reject(row int) { w.bad[row], w.anyBad = 1, true }
+
+// record is the general value of record row.
+func (w *Lane) record(row int) record.Value {
+	if w.recRow != row {
+		v, err := record.Parse(w.sp.Buf[w.sp.Off[row]:w.sp.End[row]])
+		if err != nil { // the scan has accepted it: both read the same grammar
+			v = record.Null()
+		}
+		w.rec, w.recRow = v, row
+		w.env.Next(w.position + int64(w.sp.Off[row]))
+	}
+	return w.rec
+}
+
+// general computes what the fast path left, record by record and in the order of the mappings.
+func (w *Lane) general() {
+	if len(w.slow) == 0 {
+		return
+	}
+	slices.SortFunc(w.slow, func(a, b slowRow) int {
+		if a.row != b.row {
+			return int(a.row - b.row)
+		}
+		return int(a.task - b.task)
+	})
+	for _, s := range w.slow {
+		w.p.tasks[s.task].general(w, s)
+	}
+}
+
+// judge lets the transformer decide about the rows that failed a check, and selects the others.
+func (w *Lane) judge() {
+	bad := w.sp.Bad
+	malformed := func(before int) {
+		for len(bad) > 0 && bad[0].Off < before {
+			w.rejects = append(w.rejects, record.Reject{
+				Off: bad[0].Off, End: bad[0].End, Malformed: true, Errors: []record.RowError{{Code: codeCorrupt, Message: bad[0].Reason}},
+			})
+			bad = bad[1:]
+		}
+	}
+	w.batch.Sel = nil
+	if w.anyBad {
+		w.sel = w.sel[:0]
+		for i := range w.n {
+			if w.bad[i] == 0 {
+				w.sel = append(w.sel, int32(i))
+				continue
+			}
+			errs := w.p.verdict(w, i)
+			if len(errs) == 0 {
+				w.bad[i] = 0
+				w.sel = append(w.sel, int32(i))
+				continue
+			}
+			malformed(int(w.sp.Off[i]))
+			w.rejects = append(w.rejects, record.Reject{Off: int(w.sp.Off[i]), End: int(w.sp.End[i]), Errors: errs})
+		}
+		w.batch.Sel = w.sel
+	}
+	malformed(len(w.sp.Buf))
+	last := int32(-1)
+	for _, x := range w.warned {
+		if w.bad[x.row] != 0 {
+			continue
+		}
+		w.counts[x.dest]++
+		if x.row != last { // warnings come record by record
+			w.rows++
+			last = x.row
+		}
+	}
+}
+
+// codeCorrupt is the code of a record that cannot be read.
+const codeCorrupt = "INGEST-1401-400"
+
+// CodeUnknownMember counts members that a flow without a mapping set dropped, because the target has no field of that name.
+const CodeUnknownMember = "INGEST-1420-199"

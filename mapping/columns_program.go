@@ -1,0 +1,233 @@
+package mapping
+
+import (
+	"weir"
+	"weir/record"
+)
+
+// programRows is how many records a batch of a program has.
+const programRows = 1024
+
+// Program is a mapping set compiled against a target: it fills column batches straight from JSON bytes. Its rows, warnings and rejects are
+// those of the transformer. It is immutable and safe for goroutines; each brings its own [Lane].
+type Program struct {
+	target  *record.Schema
+	plan    *record.Plan
+	rows    int
+	tasks   []task
+	root    *targetNode
+	unknown bool // count members that the target does not have
+
+	sources  []*source
+	literals int
+	commons  []*sharedOp
+	whole    *Transformer
+}
+
+// NewProgram compiles a set for a target schema and the shape of a source. Its errors are those of [NewTransformer].
+func NewProgram(set *Set, target *record.Schema, shape weir.Shape) (*Program, error) {
+	t, err := NewTransformer(set, target, shape)
+	if err != nil {
+		return nil, err
+	}
+	return newProgram(t), nil
+}
+
+// Program compiles the set; see [NewProgram].
+func (s *Set) Program(target *record.Schema, shape weir.Shape) (*Program, error) {
+	return NewProgram(s, target, shape)
+}
+
+// NewPassThrough is the program of a flow without a mapping set: every field of the target takes the member of its name. Members
+// that the target does not have are dropped and counted as warnings.
+func NewPassThrough(target *record.Schema, shape weir.Shape) (*Program, error) {
+	set := &Set{}
+	for i := range target.Fields {
+		name := string(record.AppendName(nil, target.Fields[i].Name))
+		set.Mappings = append(set.Mappings, Mapping{SourceType: Attribute, Source: name, Destination: name})
+	}
+	p, err := NewProgram(set, target, shape)
+	if err == nil {
+		p.unknown = true
+	}
+	return p, err
+}
+
+func newProgram(t *Transformer) *Program {
+	b := programBuilder{
+		p:  &Program{target: t.target, rows: programRows, whole: t},
+		pl: newPlanner(t.wrapper),
+	}
+	b.ops = opCompiler{p: b.pl, shared: map[string]*sharedOp{}, uses: map[string]int{}}
+	for i := range t.rules {
+		if r := &t.rules[i]; r.kind == Expression {
+			b.ops.count(r.expr.root)
+		}
+	}
+	p := b.p
+	p.root = &targetNode{kids: b.nodes(t.target.Fields, nil)}
+	for i := range t.rules {
+		b.place(&t.rules[i])
+	}
+	b.tasks(p.root)
+	p.plan, p.sources, p.literals, p.commons = b.pl.plan, b.pl.list, b.ops.literals, b.ops.commons
+	return p
+}
+
+// programBuilder builds a program from the rules of a transformer.
+type programBuilder struct {
+	p   *Program
+	pl  *planner
+	ops opCompiler
+}
+
+// nodes is the tree of target fields.
+func (b *programBuilder) nodes(fields []record.Field, at []int) []*targetNode {
+	out := make([]*targetNode, len(fields))
+	for i := range fields {
+		n := &targetNode{field: &fields[i], col: append(append([]int(nil), at...), i)}
+		if fields[i].Type == record.Struct {
+			n.kids = b.nodes(fields[i].Fields, n.col)
+		}
+		out[i] = n
+	}
+	return out
+}
+
+// place gives a rule to the node it writes: the field itself, or the list or map on the way to it.
+func (b *programBuilder) place(r *rule) {
+	n := b.p.root
+	for depth, s := range r.dest {
+		if n.field != nil && n.field.Type != record.Struct || s.Index != record.ByName {
+			break
+		}
+		var next *targetNode
+		for _, k := range n.kids {
+			if k.field.Name == s.Name {
+				next = k
+				break
+			}
+		}
+		n = next
+		n.used = true
+		n.depth = depth + 1
+		if b.p.whole.allowNull { // explicit nulls make objects be there: a matter for the general path
+			break
+		}
+	}
+	n.rules = append(n.rules, r)
+}
+
+// tasks makes the tasks of a node's members.
+func (b *programBuilder) tasks(n *targetNode) {
+	for _, k := range n.kids {
+		switch {
+		case !k.used:
+		case len(k.rules) == 0: // an object whose members are mapped one by one
+			b.tasks(k)
+		case len(k.rules) == 1 && len(k.kids) == 0 && isScalarField(k.field):
+			b.leaf(k)
+		default:
+			b.tree(k)
+		}
+	}
+}
+
+func (b *programBuilder) leaf(n *targetNode) {
+	r := n.rules[0]
+	n.leaf = newLeafCheck(n.field)
+	t := &leafTask{id: len(b.p.tasks), col: n.col, field: n.field, part: b.part(n.rules, n)}
+	t.op = b.op(r)
+	b.p.tasks = append(b.p.tasks, t)
+}
+
+// op is the operator of a rule, nil if only the general path can compute it.
+func (b *programBuilder) op(r *rule) vecOp {
+	switch r.kind {
+	case Static:
+		return b.ops.literal(r.static)
+	case Expression:
+		return b.ops.compile(r.expr)
+	}
+	if r.path.Wildcards() > 0 {
+		return nil
+	}
+	return &sourceOp{b.pl.lookup("w:"+r.key+"\x00"+r.path.String(), r.key, r.path)}
+}
+
+// tree is a column that is filled as a whole: all rules below it belong to its task.
+func (b *programBuilder) tree(n *targetNode) {
+	var rules []*rule
+	var collect func(n *targetNode)
+	collect = func(n *targetNode) {
+		rules = append(rules, n.rules...)
+		for _, k := range n.kids {
+			collect(k)
+		}
+	}
+	collect(n)
+	n.kids = nil
+	t := &treeTask{id: len(b.p.tasks), col: n.col, field: n.field, part: b.part(rules, n)}
+	t.quick = b.quick(n, rules)
+	b.p.tasks = append(b.p.tasks, t)
+}
+
+// part is the general path for some rules that write at or below a node.
+func (b *programBuilder) part(rules []*rule, n *targetNode) *part {
+	whole := b.p.whole
+	sub := &Transformer{wrapper: whole.wrapper, allowNull: whole.allowNull}
+	mine := map[int]bool{}
+	for _, r := range rules {
+		mine[r.mapping] = true
+	}
+	for i := range whole.rules {
+		sub.rules = append(sub.rules, whole.rules[i])
+	}
+	for _, i := range whole.order {
+		if mine[whole.rules[i].mapping] {
+			sub.order = append(sub.order, i)
+		}
+	}
+	return &part{t: sub, path: rules[0].dest[:n.depth], field: n.field}
+}
+
+// part computes the value of one column by the general path.
+type part struct {
+	t     *Transformer
+	path  record.Path // names only
+	field *record.Field
+}
+
+// run computes a part of record row.
+func (w *Lane) run(t *part, row int) record.Value {
+	res := t.t.Transform(w.record(row), w.env)
+	for i := range res.Warnings {
+		w.warned = append(w.warned, warning{int32(row), res.Warnings[i].Destination})
+	}
+	v := res.Data
+	for _, s := range t.path {
+		v, _ = v.Get(s.Name)
+	}
+	if !v.IsNull() {
+		var check verifier
+		if check.field(t.field, v, ""); len(check.out) > 0 {
+			w.reject(row)
+		}
+	}
+	if len(res.Warnings) > 0 { // it may have been required
+		w.reject(row)
+	}
+	return v
+}
+
+// verdict is why the transformer rejects record row, nil if it does not.
+func (p *Program) verdict(w *Lane, row int) []record.RowError {
+	rec := w.record(row)
+	w.env.Next(w.env.Record)
+	res := p.whole.Transform(rec, w.env)
+	var out []record.RowError
+	for _, e := range res.Reject {
+		out = append(out, record.RowError{Code: e.Code, Column: e.Path, Message: e.Message})
+	}
+	return out
+}
