@@ -11,9 +11,30 @@ import (
 
 	"weir"
 	"weir/lake"
-	"weir/mapping"
 	"weir/record"
 )
+
+// Program makes rows of records: a compiled mapping set. It is safe for goroutines; its lanes are not.
+type Program interface {
+	// NewLane returns a worker of its own. run seeds what must come out the same when a promotion is repeated, now is the
+	// instant of the run for expressions that ask for it.
+	NewLane(run string, now time.Time) Lane
+}
+
+// Lane runs a program over records, one goroutine's worth.
+type Lane interface {
+	// Scan reads lines of buf[p:end] (as [record.Lines] hands them out) and makes a batch of them; it returns where the next batch starts.
+	// position identifies buf[0] among all records of the run.
+	Scan(buf []byte, p, end int, position int64) int
+	// Batch is the batch made by the last Scan; its Sel leaves out the rejected rows. It is valid until the next Scan.
+	Batch() *record.Batch
+	// Rejects are the records of the last Scan that became no rows, in order.
+	Rejects() []record.Reject
+	// Warned is the number of rows so far that were kept although a column of theirs was nullified.
+	Warned() int64
+	// Warnings calls yield for every destination that lost values so far.
+	Warnings(yield func(code, column string, rows int64))
+}
 
 // Job is one promotion.
 type Job struct {
@@ -21,7 +42,7 @@ type Job struct {
 	Table *lake.Table
 	// Schema is what the program makes, with the table's field ids ([lake.Table.Bind]).
 	Schema  *record.Schema
-	Program *mapping.Program
+	Program Program
 	// Parts are read in this order; rows keep it.
 	Parts []lake.Part
 	// Run seeds uuid(); Batch names the folder of the data and error files. Now is the instant of the run.
@@ -132,7 +153,7 @@ type promotion struct {
 // worker is one goroutine's share.
 type worker struct {
 	p     *promotion
-	lane  *mapping.Lane
+	lane  Lane
 	enc   *lake.Encoder
 	lines *record.Lines
 	errs  errorBuffer
