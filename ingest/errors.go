@@ -50,11 +50,10 @@ const (
 // errorBuffer holds error rows, one JSON line each, until their unit may write.
 type errorBuffer struct {
 	keep bool
+	one  bool   // all families in one
 	file []byte // `,"_filename":"…"}` and the line break
 	rows [families][]byte
 }
-
-func (e *errorBuffer) init(keep bool) { e.keep = keep }
 
 func (e *errorBuffer) name(file string) {
 	e.file = append(e.file[:0], `,"_filename":`...)
@@ -72,7 +71,10 @@ func (e *errorBuffer) size() int {
 
 // add appends a rejected record: its own members, then _errors and _filename. One that cannot be read is the text of _corrupt_record.
 func (e *errorBuffer) add(buf []byte, r *record.Reject) {
-	dst := &e.rows[familyOf(r.Errors[0].Code)]
+	dst := &e.rows[0]
+	if !e.one {
+		dst = &e.rows[familyOf(r.Errors[0].Code)]
+	}
 	raw := buf[r.Off:r.End]
 	b := *dst
 	if r.Malformed {
@@ -114,9 +116,17 @@ func shortCode(code string) string {
 	return code
 }
 
-// errorFiles are the files of a batch under meta/<batch>/: row_errors/<family>_errors_0.json and row_error_samples.json. A family without rows has none.
+// errorSink takes error rows; it is used by one goroutine at a time.
+type errorSink interface {
+	// write takes over the rows of a buffer.
+	write(ctx context.Context, e *errorBuffer) error
+	close(ctx context.Context) error
+	abort()
+}
+
+// errorFiles are the files of a batch under meta/<batch>/: row_errors/<family>_errors_0.json and row_error_samples.json. A family
+// without rows has none.
 type errorFiles struct {
-	ctx     context.Context //nolint:containedctx // lives as long as Promote
 	bucket  *blob.Bucket
 	batch   string
 	files   [families]*blob.Writer
@@ -124,18 +134,13 @@ type errorFiles struct {
 	sampled [families]int
 }
 
-func newErrorFiles(ctx context.Context, bucket *blob.Bucket, batch string) *errorFiles {
-	return &errorFiles{ctx: ctx, bucket: bucket, batch: batch}
-}
-
-// write takes over the rows of a buffer.
-func (f *errorFiles) write(e *errorBuffer) error {
+func (f *errorFiles) write(ctx context.Context, e *errorBuffer) error {
 	for k, rows := range e.rows {
 		if len(rows) == 0 {
 			continue
 		}
 		if f.files[k] == nil {
-			w, err := f.bucket.NewWriter(f.ctx, "meta/"+f.batch+"/row_errors/"+familyNames[k]+"_errors_0.json")
+			w, err := f.bucket.NewWriter(ctx, "meta/"+f.batch+"/row_errors/"+familyNames[k]+"_errors_0.json")
 			if err != nil {
 				return err
 			}
@@ -162,7 +167,7 @@ func (f *errorFiles) sample(k int, rows []byte) {
 	}
 }
 
-func (f *errorFiles) close() error {
+func (f *errorFiles) close(ctx context.Context) error {
 	for _, w := range f.files {
 		if w != nil {
 			if err := w.Close(); err != nil {
@@ -173,7 +178,7 @@ func (f *errorFiles) close() error {
 	if len(f.samples) == 0 {
 		return nil
 	}
-	return f.bucket.Write(f.ctx, "meta/"+f.batch+"/row_error_samples.json", f.samples)
+	return f.bucket.Write(ctx, "meta/"+f.batch+"/row_error_samples.json", f.samples)
 }
 
 func (f *errorFiles) abort() {

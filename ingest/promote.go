@@ -96,9 +96,47 @@ func Promote(ctx context.Context, job Job) (Report, error) {
 	if job.Log == nil {
 		job.Log = slog.New(slog.DiscardHandler)
 	}
+	bucket := job.Lake.Bucket()
+	p := &promotion{
+		job: &job,
+		open: func(ctx context.Context, part lake.Part, from int64) (io.ReadCloser, error) {
+			if from == 0 {
+				return job.Lake.OpenPart(ctx, part)
+			}
+			return bucket.NewReader(ctx, part.Name, from, -1)
+		},
+		create: func(ctx context.Context, n int) (*lake.FileWriter, error) {
+			return job.Table.NewFile(ctx, job.Schema, job.Batch, n)
+		},
+		drop: func(ctx context.Context, f lake.DataFile) {
+			if name, ok := bucket.Name(f.URI); ok {
+				if err := bucket.Delete(ctx, name); err != nil {
+					job.Log.Warn("ingest: a dropped file stays", "file", f.URI, "err", err)
+				}
+			}
+		},
+	}
+	if job.Diagnostics {
+		p.errors = &errorFiles{bucket: bucket, batch: job.Batch}
+	}
+	r, err := p.run(ctx)
+	if err == nil && job.Diagnostics {
+		err = writeInputFiles(ctx, &job)
+	}
+	if err != nil {
+		return Report{}, fmt.Errorf("promote batch %s: %w", job.Batch, err)
+	}
+	return r, nil
+}
+
+// run does the work and makes the report.
+func (p *promotion) run(ctx context.Context) (Report, error) {
+	job := p.job
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &promotion{job: &job, ctx: ctx, cancel: cancel, units: split(job.Parts, job.Workers), counts: map[string]int64{}, columns: map[ColumnCount]int64{}}
+	p.ctx, p.cancel = ctx, cancel
+	p.units = split(job.Parts, job.Workers)
+	p.counts, p.columns = map[string]int64{}, map[ColumnCount]int64{}
 	p.turn = sync.NewCond(&p.mu)
 	stop := context.AfterFunc(ctx, func() {
 		p.mu.Lock()
@@ -106,9 +144,6 @@ func Promote(ctx context.Context, job Job) (Report, error) {
 		p.turn.Broadcast()
 	})
 	defer stop()
-	if job.Diagnostics {
-		p.errors = newErrorFiles(ctx, job.Lake.Bucket(), job.Batch)
-	}
 	var wg sync.WaitGroup
 	for range min(job.Workers, max(len(p.units), 1)) {
 		wg.Go(func() {
@@ -124,14 +159,20 @@ func Promote(ctx context.Context, job Job) (Report, error) {
 	}
 	if err != nil {
 		p.abort()
-		return Report{}, fmt.Errorf("promote batch %s: %w", job.Batch, err)
+		return Report{}, err
 	}
 	return p.report(), nil
 }
 
 // promotion is a job at work. The fields below mu are shared; what must keep the order of the units is done by the unit whose turn it is.
 type promotion struct {
-	job    *Job
+	job *Job
+	// Where things are: open reads a part from an offset, create starts data file n, drop removes a finished one.
+	open   func(ctx context.Context, part lake.Part, from int64) (io.ReadCloser, error)
+	create func(ctx context.Context, n int) (*lake.FileWriter, error)
+	drop   func(ctx context.Context, f lake.DataFile)
+	one    bool // all into one data file, all errors into one family
+
 	ctx    context.Context //nolint:containedctx // lives as long as Promote
 	cancel context.CancelCauseFunc
 	units  []unit
@@ -147,7 +188,7 @@ type promotion struct {
 	// Used only by the unit whose turn it is.
 	file   *lake.FileWriter
 	files  int
-	errors *errorFiles
+	errors errorSink // nil: rejected rows are not kept
 }
 
 // worker is one goroutine's share.
@@ -163,7 +204,7 @@ type worker struct {
 
 func (p *promotion) work() error {
 	w := &worker{p: p, lines: record.NewLines(nil, windowBytes), fail: map[string]int64{}}
-	w.errs.init(p.errors != nil)
+	w.errs.keep, w.errs.one = p.errors != nil, p.one
 	defer w.done()
 	for {
 		i, ok := p.take()
@@ -237,7 +278,8 @@ const partBits = 40
 func (w *worker) piece(i int, pc piece) error {
 	job := w.p.job
 	part := job.Parts[pc.part]
-	r, from, err := w.open(part, pc)
+	from := max(pc.from-1, 0) // one byte early, so that a line break just before the piece is seen
+	r, err := w.p.open(w.p.ctx, part, from)
 	if err != nil {
 		return fmt.Errorf("open part %s: %w", part.Name, err)
 	}
@@ -275,16 +317,6 @@ func (w *worker) piece(i int, pc piece) error {
 	}
 }
 
-// open reads a part from the piece's start on, one byte early so that a line break just before it is seen.
-func (w *worker) open(part lake.Part, pc piece) (io.ReadCloser, int64, error) {
-	if pc.from == 0 {
-		r, err := w.p.job.Lake.OpenPart(w.p.ctx, part)
-		return r, 0, err
-	}
-	r, err := w.p.job.Lake.Bucket().NewReader(w.p.ctx, part.Name, pc.from-1, -1)
-	return r, pc.from - 1, err
-}
-
 // bound keeps memory bounded inside a unit: what has grown too large waits for its turn and is written.
 func (w *worker) bound(i int) error {
 	if w.enc.Size() >= lake.GroupBytes {
@@ -320,7 +352,7 @@ func (w *worker) flushErrors() error {
 	if !w.errs.keep {
 		return nil
 	}
-	return w.p.errors.write(&w.errs)
+	return w.p.errors.write(w.p.ctx, &w.errs)
 }
 
 // done adds the worker's figures to the report.
@@ -344,13 +376,13 @@ func (p *promotion) add(g *lake.RowGroup) error {
 	if g.Rows == 0 {
 		return nil
 	}
-	if p.file != nil && p.file.Size() >= fileBytes {
+	if p.file != nil && p.file.Size() >= fileBytes && !p.one {
 		if err := p.endFile(); err != nil {
 			return err
 		}
 	}
 	if p.file == nil {
-		f, err := p.job.Table.NewFile(p.ctx, p.job.Schema, p.job.Batch, p.files)
+		f, err := p.create(p.ctx, p.files)
 		if err != nil {
 			return err
 		}
@@ -379,10 +411,7 @@ func (p *promotion) finish() error {
 		}
 	}
 	if p.errors != nil {
-		if err := p.errors.close(); err != nil {
-			return err
-		}
-		if err := writeInputFiles(p.ctx, p.job); err != nil {
+		if err := p.errors.close(p.ctx); err != nil {
 			return err
 		}
 	}
@@ -405,11 +434,7 @@ func (p *promotion) abort() {
 	}
 	ctx := context.WithoutCancel(p.ctx)
 	for _, f := range p.out.Files {
-		if name, ok := p.job.Lake.Bucket().Name(f.URI); ok {
-			if err := p.job.Lake.Bucket().Delete(ctx, name); err != nil {
-				p.job.Log.Warn("ingest: a dropped file stays", "file", f.URI, "err", err)
-			}
-		}
+		p.drop(ctx, f)
 	}
 }
 
