@@ -69,7 +69,7 @@ func TestFloors(t *testing.T) {
 				}
 				continue
 			}
-			if below >= floor && !(floor == 0 && cellar[to]) {
+			if below >= floor && (floor != 0 || !cellar[to]) {
 				t.Errorf("%s (floor %d) imports %s (floor %d): only lower floors", path, floor, to, below)
 			}
 		}

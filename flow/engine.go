@@ -82,10 +82,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.init()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	done := make(chan error, 1)
+	done := make(chan struct{})
 	go func() {
-		defer cancel()
-		done <- e.schedule(ctx)
+		defer close(done)
+		e.schedule(ctx)
 	}()
 	err := e.Store.Work(ctx, store.WorkConfig{
 		Workers:  e.Workers,
@@ -97,9 +97,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		},
 	})
 	cancel()
-	if terr := <-done; err == nil {
-		err = terr
-	}
+	<-done
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -131,11 +129,11 @@ func (e *Engine) step(drain context.Context, do func(ctx context.Context, r *run
 		}
 		r := &running{runJob: job, task: t, drain: drain, log: e.Log.With("run", job.Run, "step", t.Kind)}
 		err := do(ctx, r)
-		var fault *weir.Error
+		_, coded := errors.AsType[*weir.Error](err)
 		switch {
 		case err == nil, errors.Is(err, weir.ErrConflict), ctx.Err() != nil:
 			return err
-		case errors.As(err, &fault) || t.Attempt >= maxAttempts:
+		case coded || t.Attempt >= maxAttempts:
 			r.log.Warn("run failed", "error", err)
 			return e.failRun(ctx, r, err)
 		}

@@ -12,14 +12,6 @@ import (
 	"weir/store"
 )
 
-func asError(err error) *weir.Error {
-	var e *weir.Error
-	if errors.As(err, &e) {
-		return e
-	}
-	return nil
-}
-
 // finishStep makes a run's outcome current: table pointer, batch, run, watermark, flow and the job's completion change in one
 // transaction. Before it nothing of the run can be read; after it everything can. If another batch moved the table meanwhile, the
 // table is loaded again and the step repeated.

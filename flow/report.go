@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"weir"
@@ -220,7 +221,7 @@ func codeOf(err error) string {
 
 // faultText is what a user may read of a fault: coded errors in full, others without their inside.
 func faultText(err error) string {
-	if e := asError(err); e != nil {
+	if e, ok := errors.AsType[*weir.Error](err); ok {
 		return e.Message
 	}
 	return "an internal fault; the server's log has the details"

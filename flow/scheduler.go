@@ -43,7 +43,7 @@ func (e *Engine) Unschedule(tx *store.Tx, flow *weir.Doc) error { return tx.Clea
 const tickPoll = time.Second
 
 // schedule turns due ticks into runs until ctx is done.
-func (e *Engine) schedule(ctx context.Context) error {
+func (e *Engine) schedule(ctx context.Context) {
 	for ctx.Err() == nil {
 		_, wait, err := e.Store.Ticks(ctx, e.Now(), e.tick)
 		if err != nil && ctx.Err() == nil {
@@ -61,7 +61,6 @@ func (e *Engine) schedule(ctx context.Context) error {
 		}
 		t.Stop()
 	}
-	return nil
 }
 
 // tick starts the run of one due flow and plans its next tick, all in tx.

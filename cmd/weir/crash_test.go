@@ -23,8 +23,7 @@ func duckdb(t *testing.T, sql string, files []string) []string {
 	}
 	out, err := exec.CommandContext(t.Context(), "node", append([]string{script, sql}, files...)...).Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			t.Fatalf("DuckDB: %v\n%s\n(its packages come with: npm ci --prefix testdata/readers)", err, exit.Stderr)
 		}
 		t.Fatalf("DuckDB: %v", err)
