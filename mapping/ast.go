@@ -179,20 +179,20 @@ func chain(n node) (path string, rest []node) {
 		if p == "" {
 			return "", nil
 		}
-		tail, more := spreadChain(n.body, n.slot)
+		tail, more := spreadChain(n.body)
 		return p + "[*]" + tail, append(rest, more...)
 	}
 	return "", nil
 }
 
 // spreadChain is the path text of the steps over an element.
-func spreadChain(n node, slot int) (tail string, rest []node) {
+func spreadChain(n node) (tail string, rest []node) {
 	switch n := n.(type) {
 	case *memberNode:
-		tail, rest = spreadChain(n.x, slot)
+		tail, rest = spreadChain(n.x)
 		return tail + "." + string(record.AppendName(nil, n.name)), rest
 	case *indexNode:
-		tail, rest = spreadChain(n.x, slot)
+		tail, rest = spreadChain(n.x)
 		if lit, ok := n.i.(*literalNode); ok {
 			if i, ok := lit.v.Int64(); ok && i >= 0 {
 				return tail + record.Path{{Index: int(i)}}.String(), rest
@@ -201,8 +201,8 @@ func spreadChain(n node, slot int) (tail string, rest []node) {
 		}
 		return tail, append(rest, n.i)
 	case *spreadNode:
-		tail, rest = spreadChain(n.x, slot)
-		more, moreRest := spreadChain(n.body, n.slot)
+		tail, rest = spreadChain(n.x)
+		more, moreRest := spreadChain(n.body)
 		return tail + "[*]" + more, append(rest, moreRest...)
 	}
 	return "", nil

@@ -75,6 +75,13 @@ func (c *checker) inside(n node, sure bool) (node, static) {
 		return n, c.unary(n, x)
 	case *binaryNode:
 		return c.binary(n, sure)
+	}
+	return c.compound(n, sure)
+}
+
+// compound checks nodes that choose among or collect their parts.
+func (c *checker) compound(n node, sure bool) (node, static) {
+	switch n := n.(type) {
 	case *condNode:
 		n.c, _ = c.check(n.c, sure)
 		var a, b static
@@ -138,6 +145,7 @@ func (c *checker) member(n node, x static, name string) static {
 		return staticOf(x.field.Elem)
 	case record.List:
 		c.warn(n, "%s is read from an array and gives null; write [*].%s or [0].%s", name, name, name)
+	default:
 	}
 	return unknown
 }
@@ -197,7 +205,7 @@ func (c *checker) call(n *callNode, sure bool) (node, static) {
 		// Arguments of lazy signatures may never be evaluated, except the first.
 		n.args[i], s = c.check(n.args[i], sure && (n.sig.lazy == nil || i == 0))
 		if s.kinds&kAny&^kNull != 0 && !s.kinds.can(paramKinds[p.typ]|kNull) {
-			c.fail(n.args[i], KindType, "%s: %s must be %s, not %s", n.name, p.name, withArticle(paramNames[p.typ]), s.kinds)
+			c.fail(n.args[i], KindType, "%s: %s must be %s, not %s", n.name, p.name, noun(p.typ), s.kinds)
 		}
 		c.prepare(n, i, p, sure)
 	}
@@ -222,8 +230,7 @@ func (c *checker) prepare(n *callNode, i int, p *param, sure bool) {
 		n.prep[i] = made
 		return
 	}
-	var bad *fault
-	if sure && errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*fault](err); ok && sure {
 		c.fail(n.args[i], bad.kind, "%s: %s", n.name, bad.msg)
 	}
 }
@@ -310,27 +317,10 @@ func (c *checker) binary(n *binaryNode, sure bool) (node, static) {
 	case "==", "!=":
 		return n, static{kinds: kBool}
 	case "=~", "!~":
-		if lit, ok := n.r.(*literalNode); ok && lit.v.Kind() == record.KindText {
-			re, err := compileRegex(lit.v.Text())
-			var bad *fault
-			if err == nil {
-				n.prep = re
-			} else if sure && errors.As(err, &bad) && !l.kinds.can(kNull) {
-				c.fail(n.r, bad.kind, "%s", bad.msg)
-			}
-		}
+		c.pattern(n, sure && !l.kinds.can(kNull))
 		return n, static{kinds: kBool}
 	case "+":
-		if !c.operand(n, l, kNum|kText|kDate|kBool) || !c.operand(n, r, kNum|kText|kDate|kBool) {
-			return n, unknown
-		}
-		if !(l.kinds | r.kinds).can(kText|kNull) && !(l.kinds.can(kNum) && r.kinds.can(kNum)) {
-			c.fail(n, KindType, "+ cannot add %s and %s", l.kinds, r.kinds)
-		}
-		if l.kinds == kText || r.kinds == kText {
-			return n, static{kinds: kText}
-		}
-		return n, static{kinds: kNum | (l.kinds|r.kinds)&kText}
+		return n, c.plus(n, l, r)
 	}
 	o := operandKinds[n.op]
 	if c.operand(n, l, o.takes) {
@@ -344,6 +334,39 @@ func (c *checker) binary(n *binaryNode, sure bool) (node, static) {
 		gives = kInt
 	}
 	return n, static{kinds: gives}
+}
+
+// pattern compiles the literal regular expression of =~ and !~.
+func (c *checker) pattern(n *binaryNode, sure bool) {
+	lit, ok := n.r.(*literalNode)
+	if !ok || lit.v.Kind() != record.KindText {
+		return
+	}
+	re, err := compileRegex(lit.v.Text())
+	if err == nil {
+		n.prep = re
+		return
+	}
+	if bad, ok := errors.AsType[*fault](err); ok && sure {
+		c.fail(n.r, bad.kind, "%s", bad.msg)
+	}
+}
+
+func (c *checker) plus(n node, l, r static) static {
+	if !c.operand(n, l, kScalar) || !c.operand(n, r, kScalar) {
+		return unknown
+	}
+	both := l.kinds | r.kinds
+	if !both.can(kText|kNull) && (!l.kinds.can(kNum) || !r.kinds.can(kNum)) {
+		c.fail(n, KindType, "+ cannot add %s and %s", l.kinds, r.kinds)
+	}
+	switch {
+	case l.kinds == kText || r.kinds == kText:
+		return static{kinds: kText}
+	case both&^kInt == 0:
+		return static{kinds: kInt}
+	}
+	return static{kinds: kNum | both&kText}
 }
 
 // fold computes a node whose parts are all literals.
@@ -367,8 +390,7 @@ func (c *checker) fold(n node, s static, sure bool) (node, static) {
 	if err == nil {
 		return &literalNode{at(n.pos()), v}, static{kinds: kindOf(v)}
 	}
-	var e *Error
-	if sure && errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok && sure {
 		e.Code = compileCodes[e.Kind]
 		c.errs = append(c.errs, e)
 	}

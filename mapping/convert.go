@@ -60,6 +60,7 @@ func (c *converter) convert(v record.Value, f *record.Field, path string) (recor
 		return c.list(v, f, path)
 	case record.Struct, record.Map:
 		return c.object(v, f, path)
+	default:
 	}
 	return v, nil
 }
@@ -132,6 +133,7 @@ func toBoolean(v record.Value, f *record.Field) (record.Value, error) {
 			return record.BoolOf(b), nil
 		}
 		return v, cannot(v, f, "'%s' is no boolean; write true or false, yes or no, on or off", show(v.Text()))
+	default:
 	}
 	return v, cannot(v, f, "%s is no boolean", an(v.Kind()))
 }

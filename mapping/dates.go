@@ -81,28 +81,12 @@ func parseISO(s string) (time.Time, bool) {
 	if len(s) < 16 || s[10] != 'T' && s[10] != ' ' || s[13] != ':' {
 		return none, false
 	}
-	h, mi, sec, ns := digits2(s, 11), digits2(s, 14), 0, 0
-	if h < 0 || mi < 0 {
+	h, mi := digits2(s, 11), digits2(s, 14)
+	sec, ns, rest, ok := isoSeconds(s[16:])
+	if h < 0 || mi < 0 || !ok {
 		return none, false
 	}
-	s = s[16:]
-	if s != "" && s[0] == ':' {
-		if sec = digits2(s, 1); sec < 0 {
-			return none, false
-		}
-		if s = s[3:]; s != "" && s[0] == '.' {
-			n, unit := 1, 100_000_000
-			for ; n < len(s) && n <= 9 && s[n]-'0' <= 9; n++ {
-				ns += int(s[n]-'0') * unit
-				unit /= 10
-			}
-			if n == 1 {
-				return none, false
-			}
-			s = s[n:]
-		}
-	}
-	loc, fixed, ok := isoZone(s)
+	loc, fixed, ok := isoZone(rest)
 	if !ok {
 		return none, false
 	}
@@ -111,6 +95,25 @@ func parseISO(s string) (time.Time, bool) {
 	}
 	t, ok := civil(year, mo, d, h, mi, sec, ns, fixed)
 	return t.In(loc), ok
+}
+
+// isoSeconds reads :ss and a fraction of up to nine digits, both optional.
+func isoSeconds(s string) (sec, ns int, rest string, ok bool) {
+	if s == "" || s[0] != ':' {
+		return 0, 0, s, true
+	}
+	if sec = digits2(s, 1); sec < 0 {
+		return 0, 0, s, false
+	}
+	if s = s[3:]; s == "" || s[0] != '.' {
+		return sec, 0, s, true
+	}
+	n, unit := 1, 100_000_000
+	for ; n < len(s) && n <= 9 && s[n]-'0' <= 9; n++ {
+		ns += int(s[n]-'0') * unit
+		unit /= 10
+	}
+	return sec, ns, s[n:], n > 1
 }
 
 // isoZone reads the zone of an ISO form. fixed is the offset when one is written; loc is the zone of the value.
@@ -122,10 +125,10 @@ func isoZone(s string) (loc, fixed *time.Location, ok bool) {
 		}
 		s, region = s[:i], s[i+1:len(s)-1]
 	}
-	switch {
-	case s == "":
+	switch s {
+	case "":
 		loc = time.UTC
-	case s == "Z":
+	case "Z":
 		loc, fixed = time.UTC, time.UTC
 	default:
 		off, rest, good := readOffset(s, 3, false)
@@ -279,9 +282,11 @@ func zoneName(t time.Time, long bool) string {
 func zoneLongName(name string) *time.Location {
 	for short, full := range longZones {
 		if strings.EqualFold(full, name) {
-			for _, try := range []string{short, map[string]string{"CEST": "CET", "EEST": "EET", "WEST": "WET", "BST": "Europe/London", "MSK": "Europe/Moscow", "IST": "Asia/Kolkata",
+			for _, try := range []string{short, map[string]string{
+				"CEST": "CET", "EEST": "EET", "WEST": "WET", "BST": "Europe/London", "MSK": "Europe/Moscow", "IST": "Asia/Kolkata",
 				"JST": "Asia/Tokyo", "KST": "Asia/Seoul", "SAST": "Africa/Johannesburg", "AEST": "Australia/Sydney", "AEDT": "Australia/Sydney",
-				"ACST": "Australia/Adelaide", "ACDT": "Australia/Adelaide", "AWST": "Australia/Perth", "NZST": "Pacific/Auckland", "NZDT": "Pacific/Auckland"}[short]} {
+				"ACST": "Australia/Adelaide", "ACDT": "Australia/Adelaide", "AWST": "Australia/Perth", "NZST": "Pacific/Auckland", "NZDT": "Pacific/Auckland",
+			}[short]} {
 				if loc, err := zoneOf(try); err == nil {
 					return loc
 				}
@@ -323,6 +328,7 @@ func instantOf(v record.Value) (time.Time, bool) {
 	case record.KindInt:
 		d, err := epochDate(v)
 		return d.Time(), err == nil
+	default:
 	}
 	return time.Time{}, false
 }
@@ -388,6 +394,7 @@ func (c component) of(t time.Time) int {
 		return t.Minute()
 	case partSecond:
 		return t.Second()
+	default:
 	}
 	return t.Nanosecond() / 1e6
 }

@@ -55,14 +55,14 @@ func (f *frame) made(v record.Value) error {
 			return faultf(KindArgument, "the object has more than %d members", maxItems)
 		}
 		return f.spend(elementCost * v.Object().Len())
+	default:
 	}
 	return nil
 }
 
 // placed gives an error of a node its place.
 func (f *frame) placed(n node, err error) error {
-	var bad *fault
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*fault](err); ok {
 		e := errorAt(f.expr.src, n.pos(), bad.kind, "%s", bad.msg)
 		e.Code = CodeTransform
 		return e
@@ -220,6 +220,7 @@ func indexed(v, k record.Value) record.Value {
 			v, _ = v.Get(s)
 			return v
 		}
+	default:
 	}
 	return record.Null()
 }

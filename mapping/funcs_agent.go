@@ -70,59 +70,86 @@ func parseAgent(s string) *userAgent {
 // windowsVersions are the names of Windows by the NT version.
 var windowsVersions = map[string]string{"10.0": "10.0", "6.3": "8.1", "6.2": "8", "6.1": "7", "6.0": "Vista", "5.2": "XP", "5.1": "XP", "5.0": "2000"}
 
+// systems are texts that tell the operating system, and what stands before its version; the first one found counts.
+var systems = []struct {
+	token, name string
+	before      []string
+}{
+	{"Windows Phone", "Windows Phone", []string{"Windows Phone OS ", "Windows Phone "}},
+	{"Windows NT", "Windows NT", []string{"Windows NT "}},
+	{"iPhone", "iOS", []string{"iPhone OS ", "CPU OS ", "iOS "}},
+	{"iPad", "iOS", []string{"iPhone OS ", "CPU OS ", "iOS "}},
+	{"iPod", "iOS", []string{"iPhone OS ", "CPU OS ", "iOS "}},
+	{"Mac OS X", "Mac OS", []string{"Mac OS X "}},
+	{"Macintosh", "Mac OS", nil},
+	{"CrOS", "Chrome OS", nil},
+	{"Tizen", "Tizen", []string{"Tizen "}},
+	{"Web0S", "WebOS", nil},
+	{"WebOS", "WebOS", nil},
+	{"KAIOS", "KaiOS", []string{"KAIOS/"}},
+	{"Android", "Android", []string{"Android "}},
+	{"PlayStation", "PlayStation", nil},
+	{"Ubuntu", "Ubuntu", []string{"Ubuntu/"}},
+	{"FreeBSD", "FreeBSD", nil},
+	{"Linux", "Linux", nil},
+	{"X11", "Linux", nil},
+	{"Googlebot", "Google", nil},
+}
+
 func (a *userAgent) system(s string) {
-	set := func(name, version string) {
-		a.osName = name
+	for i := range systems {
+		sys := &systems[i]
+		if !strings.Contains(s, sys.token) {
+			continue
+		}
+		version := after(s, sys.before...)
+		if sys.name == "Chrome OS" {
+			version = lastWord(inside(s, "CrOS "))
+		}
+		if known, ok := windowsVersions[version]; ok && sys.name == "Windows NT" {
+			version = known
+		}
+		a.osName = sys.name
 		if version = strings.ReplaceAll(version, "_", "."); version != "" {
 			a.osVersion = version
 		}
-	}
-	switch {
-	case strings.Contains(s, "Windows Phone"):
-		set("Windows Phone", after(s, "Windows Phone OS ", "Windows Phone "))
-	case strings.Contains(s, "Xbox"):
-		set("Windows NT", windowsVersions[after(s, "Windows NT ")])
-	case strings.Contains(s, "Windows NT"):
-		nt := after(s, "Windows NT ")
-		if known, ok := windowsVersions[nt]; ok {
-			nt = known
-		}
-		set("Windows NT", nt)
-	case strings.Contains(s, "iPhone") || strings.Contains(s, "iPad") || strings.Contains(s, "iPod"):
-		set("iOS", after(s, "iPhone OS ", "CPU OS ", "iOS "))
-	case strings.Contains(s, "Mac OS X") || strings.Contains(s, "Macintosh"):
-		set("Mac OS", after(s, "Mac OS X "))
-	case strings.Contains(s, "CrOS"):
-		set("Chrome OS", lastWord(inside(s, "CrOS ")))
-	case strings.Contains(s, "Tizen"):
-		set("Tizen", after(s, "Tizen "))
-	case strings.Contains(s, "Web0S"), strings.Contains(s, "WebOS"):
-		set("WebOS", "")
-	case strings.Contains(s, "KAIOS"):
-		set("KaiOS", after(s, "KAIOS/"))
-	case strings.Contains(s, "Android"):
-		set("Android", after(s, "Android "))
-	case strings.Contains(s, "PlayStation"):
-		set("PlayStation", "")
-	case strings.Contains(s, "Ubuntu"):
-		set("Ubuntu", after(s, "Ubuntu/"))
-	case strings.Contains(s, "FreeBSD"):
-		set("FreeBSD", "")
-	case strings.Contains(s, "Linux") || strings.Contains(s, "X11"):
-		set("Linux", "")
-	case strings.Contains(s, "Googlebot"):
-		set("Google", "")
+		return
 	}
 }
 
 // programs are product names in the text and what they are called; the first one found counts.
 var programs = []struct{ token, name string }{
-	{"Edg/", "Edge"}, {"EdgA/", "Edge"}, {"EdgiOS/", "Edge"}, {"Edge/", "Edge"}, {"OPR/", "Opera"}, {"OPiOS/", "Opera"}, {"Opera Mini/", "Opera Mini"},
-	{"SamsungBrowser/", "SamsungBrowser"}, {"YaBrowser/", "Yandex Browser"}, {"Vivaldi/", "Vivaldi"}, {"UCBrowser/", "UCBrowser"}, {"Silk/", "Silk"},
-	{"DuckDuckGo/", "DuckDuckGo"}, {"Whale/", "Whale"}, {"FBAV/", "Facebook"}, {"Instagram ", "Instagram"}, {"CriOS/", "Chrome"}, {"FxiOS/", "Firefox"},
-	{"HeadlessChrome/", "HeadlessChrome"}, {"Seamonkey/", "SeaMonkey"}, {"Firefox/", "Firefox"}, {"Chromium/", "Chromium"}, {"Chrome/", "Chrome"},
-	{"Opera/", "Opera"}, {"curl/", "curl"}, {"Wget/", "Wget"}, {"PostmanRuntime/", "PostmanRuntime"}, {"okhttp/", "okhttp"}, {"python-requests/", "python-requests"},
-	{"Go-http-client/", "Go-http-client"}, {"Java/", "Java"},
+	{"Edg/", "Edge"},
+	{"EdgA/", "Edge"},
+	{"EdgiOS/", "Edge"},
+	{"Edge/", "Edge"},
+	{"OPR/", "Opera"},
+	{"OPiOS/", "Opera"},
+	{"Opera Mini/", "Opera Mini"},
+	{"SamsungBrowser/", "SamsungBrowser"},
+	{"YaBrowser/", "Yandex Browser"},
+	{"Vivaldi/", "Vivaldi"},
+	{"UCBrowser/", "UCBrowser"},
+	{"Silk/", "Silk"},
+	{"DuckDuckGo/", "DuckDuckGo"},
+	{"Whale/", "Whale"},
+	{"FBAV/", "Facebook"},
+	{"Instagram ", "Instagram"},
+	{"CriOS/", "Chrome"},
+	{"FxiOS/", "Firefox"},
+	{"HeadlessChrome/", "HeadlessChrome"},
+	{"Seamonkey/", "SeaMonkey"},
+	{"Firefox/", "Firefox"},
+	{"Chromium/", "Chromium"},
+	{"Chrome/", "Chrome"},
+	{"Opera/", "Opera"},
+	{"curl/", "curl"},
+	{"Wget/", "Wget"},
+	{"PostmanRuntime/", "PostmanRuntime"},
+	{"okhttp/", "okhttp"},
+	{"python-requests/", "python-requests"},
+	{"Go-http-client/", "Go-http-client"},
+	{"Java/", "Java"},
 }
 
 // robots are names of crawlers, also found without a version.
@@ -171,11 +198,37 @@ func orUnknown(s string) string {
 
 // classes are texts that tell the class of a device; the first one found counts.
 var classes = []struct{ token, class string }{
-	{"PlayStation Vita", "Handheld Game Console"}, {"Nintendo Switch", "Handheld Game Console"}, {"Nintendo 3DS", "Handheld Game Console"}, {"PlayStation", "Game Console"},
-	{"Xbox", "Game Console"}, {"Nintendo", "Game Console"}, {"Apple TV", "Set-top box"}, {"AppleTV", "Set-top box"}, {"Roku", "Set-top box"}, {"BRAVIA", "TV"}, {"SMART-TV", "TV"},
-	{"SmartTV", "TV"}, {"Smart TV", "TV"}, {"GoogleTV", "TV"}, {"HbbTV", "TV"}, {"Web0S", "TV"}, {"CrKey", "Set-top box"}, {"AFT", "Set-top box"}, {"Watch", "Watch"}, {"Quest", "Virtual Reality"},
-	{"Kindle", "eReader"}, {"iPad", "Tablet"}, {"iPhone", "Phone"}, {"iPod", "Phone"}, {"Windows Phone", "Phone"}, {"KAIOS", "Phone"}, {"Opera Mini", "Phone"},
-	{"Tablet", "Tablet"}, {"CrOS", "Desktop"}, {"Windows NT", "Desktop"}, {"Macintosh", "Desktop"},
+	{"PlayStation Vita", "Handheld Game Console"},
+	{"Nintendo Switch", "Handheld Game Console"},
+	{"Nintendo 3DS", "Handheld Game Console"},
+	{"PlayStation", "Game Console"},
+	{"Xbox", "Game Console"},
+	{"Nintendo", "Game Console"},
+	{"Apple TV", "Set-top box"},
+	{"AppleTV", "Set-top box"},
+	{"Roku", "Set-top box"},
+	{"BRAVIA", "TV"},
+	{"SMART-TV", "TV"},
+	{"SmartTV", "TV"},
+	{"Smart TV", "TV"},
+	{"GoogleTV", "TV"},
+	{"HbbTV", "TV"},
+	{"Web0S", "TV"},
+	{"CrKey", "Set-top box"},
+	{"AFT", "Set-top box"},
+	{"Watch", "Watch"},
+	{"Quest", "Virtual Reality"},
+	{"Kindle", "eReader"},
+	{"iPad", "Tablet"},
+	{"iPhone", "Phone"},
+	{"iPod", "Phone"},
+	{"Windows Phone", "Phone"},
+	{"KAIOS", "Phone"},
+	{"Opera Mini", "Phone"},
+	{"Tablet", "Tablet"},
+	{"CrOS", "Desktop"},
+	{"Windows NT", "Desktop"},
+	{"Macintosh", "Desktop"},
 }
 
 func (a *userAgent) class(s string) {

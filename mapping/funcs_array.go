@@ -231,6 +231,7 @@ func appendQuotedOnce(dst []byte, v record.Value) []byte {
 			dst = appendQuotedOnce(dst, e)
 		}
 		return append(dst, '}')
+	default:
 	}
 	return v.AppendJSON(dst)
 }

@@ -70,8 +70,7 @@ var conversionFunctions = []function{
 				return a[0], nil
 			}
 			v, err := record.Parse([]byte(a[0].Text()))
-			var bad *record.SyntaxError
-			if errors.As(err, &bad) {
+			if bad, ok := errors.AsType[*record.SyntaxError](err); ok {
 				return v, faultf(KindArgument, "the text is no JSON: %s", bad)
 			}
 			return v, nil

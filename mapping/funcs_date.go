@@ -45,9 +45,12 @@ var dateFunctions = []function{
 			},
 		},
 		examples: []example{
-			{expr: `date("03/07/2031")`, want: `"2031-03-07T00:00:00Z"`}, {expr: `date("7.3.31", "d.M.yy")`, want: `"2031-03-07T00:00:00Z"`},
-			{expr: `date(gone, "yyyy-MM-dd", date("2001-02-03"))`, want: `"2001-02-03T00:00:00Z"`}, {expr: `date("tomorrow", "yyyy-MM-dd")`, fails: KindArgument},
-			{expr: `date(86400000)`, want: `"1970-01-02T00:00:00Z"`}, {expr: `date("2021-02-30")`, fails: KindArgument},
+			{expr: `date("03/07/2031")`, want: `"2031-03-07T00:00:00Z"`},
+			{expr: `date("7.3.31", "d.M.yy")`, want: `"2031-03-07T00:00:00Z"`},
+			{expr: `date(gone, "yyyy-MM-dd", date("2001-02-03"))`, want: `"2001-02-03T00:00:00Z"`},
+			{expr: `date("tomorrow", "yyyy-MM-dd")`, fails: KindArgument},
+			{expr: `date(86400000)`, want: `"1970-01-02T00:00:00Z"`},
+			{expr: `date("2021-02-30")`, fails: KindArgument},
 		},
 	},
 	{
@@ -102,7 +105,8 @@ var dateFunctions = []function{
 			return record.DateOf(t), err
 		}}},
 		examples: []example{
-			{expr: `set_date_part("m", 4, date("2016-11-09T11:44:44.000Z"))`, want: `"2016-04-09T11:44:44Z"`}, {expr: `set_date_part("month", 2, date("2021-01-31"))`, want: `"2021-02-28T00:00:00Z"`},
+			{expr: `set_date_part("m", 4, date("2016-11-09T11:44:44.000Z"))`, want: `"2016-04-09T11:44:44Z"`},
+			{expr: `set_date_part("month", 2, date("2021-01-31"))`, want: `"2021-02-28T00:00:00Z"`},
 			{expr: `set_date_part("month", 13, date("2021-01-31"))`, fails: KindArgument},
 		},
 	},
@@ -152,6 +156,7 @@ func dateByPattern(c *call, a []record.Value) (record.Value, error) {
 			return a[0], faultf(KindArgument, "%q is no date in the form %s", show(a[0].Text()), p.text)
 		}
 		return record.DateOf(t), nil
+	default:
 	}
 	return a[0], faultf(KindType, "%s is no date", an(a[0].Kind()))
 }

@@ -27,7 +27,8 @@ var mapFunctions = []function{
 			return record.ArrayOf(out), err
 		}}},
 		examples: []example{
-			{expr: `map_get_values(m, "k")`, in: `{"m":{"k":"v"}}`, want: `"v"`}, {expr: `map_get_values(m, ["b", "x", "b"])`, in: `{"m":{"a":1,"b":2}}`, want: `[2]`},
+			{expr: `map_get_values(m, "k")`, in: `{"m":{"k":"v"}}`, want: `"v"`},
+			{expr: `map_get_values(m, ["b", "x", "b"])`, in: `{"m":{"a":1,"b":2}}`, want: `[2]`},
 			{expr: `map_get_values(m, 7)`, in: `{"m":{"7":"seven"}}`, want: `"seven"`},
 		},
 	},
@@ -55,9 +56,9 @@ var mapFunctions = []function{
 			params: []param{object("map", "a map").orNull(), object("map", "another map").orNull(), object("map", "more maps").orNull()}, rest: 1, returns: kObj,
 			run: func(_ *call, a []record.Value) (record.Value, error) {
 				o := &record.Object{}
-				any := false
+				some := false
 				for _, m := range a {
-					any = any || !m.IsNull()
+					some = some || !m.IsNull()
 					for i := range m.Object().Len() {
 						k, v := m.Object().Member(i)
 						if _, ok := o.Get(k); !ok {
@@ -65,7 +66,7 @@ var mapFunctions = []function{
 						}
 					}
 				}
-				if !any {
+				if !some {
 					return record.Null(), nil
 				}
 				return record.ObjectOf(o), nil
@@ -84,8 +85,10 @@ var mapFunctions = []function{
 			pairs(toObject),
 		},
 		examples: []example{
-			{expr: `object_to_map("a", 1, "b", 2)`, want: `{"a":1,"b":2}`}, {expr: `object_to_map({"a": 1})`, want: `{"a":1}`},
-			{expr: `object_to_map(list, type)`, in: `{"list":[{"type":"home","n":1}]}`, want: `{"home":{"type":"home","n":1}}`}, {expr: `object_to_map(1, "a")`, want: `{"1":"a"}`},
+			{expr: `object_to_map("a", 1, "b", 2)`, want: `{"a":1,"b":2}`},
+			{expr: `object_to_map({"a": 1})`, want: `{"a":1}`},
+			{expr: `object_to_map(list, type)`, in: `{"list":[{"type":"home","n":1}]}`, want: `{"home":{"type":"home","n":1}}`},
+			{expr: `object_to_map(1, "a")`, want: `{"1":"a"}`},
 		},
 	},
 	{

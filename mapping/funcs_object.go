@@ -103,7 +103,7 @@ func keysOf(x record.Value) record.Value {
 	return record.ArrayOf(out)
 }
 
-// pairs is the signature of key, value, key, value, …
+// pairs is the signature of keys and values in turn.
 func pairs(run func(*call, []record.Value) (record.Value, error)) signature {
 	return signature{
 		params: []param{text("key", "a key"), anything("value", "its value"), text("key", "more keys"), anything("value", "and values")}, rest: 2,
@@ -145,7 +145,8 @@ func arraysToObjects(name, alias string) function {
 			},
 		}},
 		examples: []example{
-			{expr: name + `("n", ["x", "y"], "v", [1, 2])`, want: `[{"n":"x","v":1},{"n":"y","v":2}]`}, {expr: name + `("a", [1, 2], "b", ["x"])`, want: `[{"a":1,"b":"x"},{"a":2,"b":null}]`},
+			{expr: name + `("n", ["x", "y"], "v", [1, 2])`, want: `[{"n":"x","v":1},{"n":"y","v":2}]`},
+			{expr: name + `("a", [1, 2], "b", ["x"])`, want: `[{"a":1,"b":"x"},{"a":2,"b":null}]`},
 			{expr: name + `("a")`, fails: KindArity},
 		},
 	}

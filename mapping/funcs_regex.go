@@ -26,8 +26,10 @@ var regexFunctions = []function{
 			},
 		}},
 		examples: []example{
-			{expr: `extract_regex("v12.7", "v(\\d+)\\.(\\d+)")`, want: `["v12.7","12","7"]`}, {expr: `extract_regex("abc", "x")`, want: `[]`},
-			{expr: `extract_regex("ab", "(a)|(b)")`, want: `["a","a",null]`}, {expr: `extract_regex("aa bb", "(\\w)\\1 ")`, want: `["aa ","a"]`},
+			{expr: `extract_regex("v12.7", "v(\\d+)\\.(\\d+)")`, want: `["v12.7","12","7"]`},
+			{expr: `extract_regex("abc", "x")`, want: `[]`},
+			{expr: `extract_regex("ab", "(a)|(b)")`, want: `["a","a",null]`},
+			{expr: `extract_regex("aa bb", "(\\w)\\1 ")`, want: `["aa ","a"]`},
 		},
 	},
 	{
@@ -45,8 +47,11 @@ var regexFunctions = []function{
 			},
 		}},
 		examples: []example{
-			{expr: `matches_regex("AB9", "[A-Z]{2}")`, want: `false`}, {expr: `matches_regex("ab9", "(?i)[A-Z]{2}\\d")`, want: `true`},
-			{expr: `matches_regex(gone, ".*")`, want: `false`}, {expr: `matches_regex("pass1word", "(?=.*[0-9]).{8,}")`, want: `true`}, {expr: `matches_regex("a", "(")`, fails: KindArgument},
+			{expr: `matches_regex("AB9", "[A-Z]{2}")`, want: `false`},
+			{expr: `matches_regex("ab9", "(?i)[A-Z]{2}\\d")`, want: `true`},
+			{expr: `matches_regex(gone, ".*")`, want: `false`},
+			{expr: `matches_regex("pass1word", "(?=.*[0-9]).{8,}")`, want: `true`},
+			{expr: `matches_regex("a", "(")`, fails: KindArgument},
 		},
 	},
 }

@@ -39,8 +39,10 @@ var stringFunctions = []function{
 			},
 		}},
 		examples: []example{
-			{expr: `explode("k1;k2;;k4", ";")`, want: `["k1","k2","","k4"]`}, {expr: `explode("a,b")`, want: `["a","b"]`},
-			{expr: `explode("1.2", "\\.")`, want: `["1","2"]`}, {expr: `explode("a", "*")`, fails: KindArgument},
+			{expr: `explode("k1;k2;;k4", ";")`, want: `["k1","k2","","k4"]`},
+			{expr: `explode("a,b")`, want: `["a","b"]`},
+			{expr: `explode("1.2", "\\.")`, want: `["1","2"]`},
+			{expr: `explode("a", "*")`, fails: KindArgument},
 		},
 	},
 	{

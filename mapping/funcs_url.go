@@ -54,7 +54,8 @@ var urlFunctions = []function{
 		examples: []example{
 			{expr: `get_url_query_str("https://s.example/?q=tea&p=2#top", "append")`, want: `{"q":"tea","p":"2","_anchor_":"top"}`},
 			{expr: `get_url_query_str("https://s.example/?q=tea#top", "retain")`, want: `{"q":"tea#top"}`},
-			{expr: `get_url_query_str("https://s.example/", "remove")`, want: `{}`}, {expr: `get_url_query_str("https://s.example/?a=1", "drop")`, fails: KindArgument},
+			{expr: `get_url_query_str("https://s.example/", "remove")`, want: `{}`},
+			{expr: `get_url_query_str("https://s.example/?a=1", "drop")`, fails: KindArgument},
 		},
 	},
 	{
@@ -139,7 +140,7 @@ func validScheme(s string) bool {
 	for i := range len(s) {
 		c := s[i]
 		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		if !letter && (i == 0 || !(c >= '0' && c <= '9' || c == '+' || c == '-' || c == '.')) {
+		if !letter && (i == 0 || strings.IndexByte("0123456789+-.", c) < 0) {
 			return false
 		}
 	}
@@ -220,10 +221,10 @@ func percentEncode(s string) string {
 func percentDecode(s string) (record.Value, error) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '+':
+		switch s[i] {
+		case '+':
 			b.WriteByte(' ')
-		case s[i] == '%':
+		case '%':
 			if i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]) {
 				return record.Null(), faultf(KindArgument, "%% must be followed by two hexadecimal digits in %q", show(s))
 			}

@@ -67,6 +67,7 @@ type param struct {
 
 // Short forms for the tables.
 func text(name, doc string) param { return param{name: name, typ: pText, doc: doc} }
+
 func whole(name, doc string) param {
 	return param{name: name, typ: pInt, doc: doc}
 }
@@ -76,6 +77,7 @@ func date(name, doc string) param   { return param{name: name, typ: pDate, doc: 
 func boolean(name, doc string) param {
 	return param{name: name, typ: pBool, doc: doc}
 }
+
 func anything(name, doc string) param {
 	return param{name: name, typ: pAny, doc: doc, nullable: true}
 }
@@ -272,62 +274,61 @@ func convertArg(p *param, v record.Value) (record.Value, error) {
 		if s, ok := asText(v); ok {
 			return record.TextOf(s), nil
 		}
-	case pInt:
-		switch v.Kind() {
-		case record.KindInt:
-			return v, nil
-		case record.KindText:
-			if n, ok := record.ParseNumber(v.Text()); ok && n.Kind() == record.KindInt {
-				return n, nil
-			}
-			return v, faultf(KindType, "%s must be an integer, not the text %q", p.name, show(v.Text()))
-		}
-	case pNum:
-		if v.IsNumber() {
-			return v, nil
-		}
+	case pInt, pNum:
 		if v.Kind() == record.KindText {
-			if n, ok := record.ParseNumber(v.Text()); ok {
-				return n, nil
+			n, ok := record.ParseNumber(v.Text())
+			if !ok || p.typ == pInt && n.Kind() != record.KindInt {
+				return v, faultf(KindType, "%s must be %s, not the text %q", p.name, noun(p.typ), show(v.Text()))
 			}
-			return v, faultf(KindType, "%s must be a number, not the text %q", p.name, show(v.Text()))
+			return n, nil
+		}
+		if v.Kind() == record.KindInt || p.typ == pNum && v.IsNumber() {
+			return v, nil
 		}
 	case pDate:
-		switch v.Kind() {
-		case record.KindDate:
-			return v, nil
-		case record.KindText:
-			t, ok := parseDate(v.Text())
-			if !ok {
-				return v, faultf(KindArgument, "%q is no date in one of the known forms; use date(text, pattern)", show(v.Text()))
-			}
-			return record.DateOf(t), nil
-		case record.KindInt:
-			return epochDate(v)
+		if v.Kind() == record.KindDate || v.Kind() == record.KindText || v.Kind() == record.KindInt {
+			return dateArg(v)
 		}
-	case pBool:
-		if v.Kind() == record.KindBool {
+	case pAny, pLambda:
+		return v, nil
+	default:
+		if v.Kind() == exactKinds[p.typ] {
 			return v, nil
 		}
-	case pArr:
-		if v.Kind() == record.KindArray {
-			return v, nil
+	}
+	return v, faultf(KindType, "%s must be %s, not %s", p.name, noun(p.typ), an(v.Kind()))
+}
+
+// exactKinds are the kinds of parameters that convert nothing.
+var exactKinds = map[ptype]record.Kind{pBool: record.KindBool, pArr: record.KindArray, pObj: record.KindObject}
+
+// dateArg is a date, text in one of the known forms, or milliseconds since 1970 as a date.
+func dateArg(v record.Value) (record.Value, error) {
+	switch v.Kind() {
+	case record.KindText:
+		t, ok := parseDate(v.Text())
+		if !ok {
+			return v, faultf(KindArgument, "%q is no date in one of the known forms; use date(text, pattern)", show(v.Text()))
 		}
-	case pObj:
-		if v.Kind() == record.KindObject {
-			return v, nil
-		}
+		return record.DateOf(t), nil
+	case record.KindInt:
+		return epochDate(v)
 	default:
 		return v, nil
 	}
-	return v, faultf(KindType, "%s must be %s, not %s", p.name, withArticle(paramNames[p.typ]), an(v.Kind()))
 }
 
-func withArticle(noun string) string {
-	if strings.IndexByte("aeiou", noun[0]) >= 0 {
-		return "an " + noun
+// noun names a parameter's type in a sentence.
+func noun(t ptype) string {
+	name := paramNames[t]
+	switch t {
+	case pText:
+		return name
+	case pInt, pArr, pObj:
+		return "an " + name
+	default:
+		return "a " + name
 	}
-	return "a " + noun
 }
 
 // call compiles a function call.

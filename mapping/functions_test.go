@@ -27,6 +27,7 @@ func TestFunctionExamples(t *testing.T) {
 }
 
 func runExample(t *testing.T, x example) {
+	t.Helper()
 	in := x.in
 	if in == "" {
 		in = "{}"

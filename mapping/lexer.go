@@ -148,6 +148,7 @@ func (l *lexer) afterOperand() bool {
 		_, prefix := prefixes[t.text]
 		_, infix := wordOperators[t.text]
 		return !t.plain || !prefix && !infix
+	default:
 	}
 	return true
 }

@@ -181,6 +181,7 @@ func receiverKinds(m *method) kinds {
 		return kArr
 	case pObj:
 		return kObj
+	default:
 	}
 	return kScalar
 }

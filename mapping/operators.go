@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"math"
 	"math/big"
 	"strings"
@@ -55,6 +56,7 @@ func an(k record.Kind) string {
 		return "null"
 	case record.KindInt, record.KindArray, record.KindObject:
 		return "an " + k.String()
+	default:
 	}
 	return "a " + k.String()
 }
@@ -70,6 +72,7 @@ func truth(v record.Value) bool {
 		return !isZero(v)
 	case record.KindText:
 		return v.Text() != "" && v.Text() != "false"
+	default:
 	}
 	return true
 }
@@ -100,6 +103,7 @@ func isEmpty(v record.Value) bool {
 		return v.Object().Len() == 0
 	case record.KindInt, record.KindDecimal:
 		return isZero(v)
+	default:
 	}
 	return false
 }
@@ -115,6 +119,7 @@ func sizeOf(v record.Value) (record.Value, error) {
 		return record.IntOf(int64(len(v.Items()))), nil
 	case record.KindObject:
 		return record.IntOf(int64(v.Object().Len())), nil
+	default:
 	}
 	return v, faultf(KindType, "%s has no size; arrays, objects and text have one", an(v.Kind()))
 }
@@ -133,6 +138,7 @@ func asText(v record.Value) (string, bool) {
 		return string(v.AppendNumber(nil)), true
 	case record.KindDate:
 		return string(v.AppendDate(nil)), true
+	default:
 	}
 	return "", false
 }
@@ -149,6 +155,7 @@ func numeric(v record.Value) (record.Value, error) {
 			return n, nil
 		}
 		return v, faultf(KindType, "the text %q is no number", show(v.Text()))
+	default:
 	}
 	return v, faultf(KindType, "%s is no number", an(v.Kind()))
 }
@@ -342,10 +349,11 @@ func scaled(e *record.Exact, scale int) *big.Int {
 // quotient divides to 34 significant digits, half up, without trailing zeros.
 func quotient(x, y *record.Exact) *record.Exact {
 	r := new(big.Rat).Quo(x.Rat(), y.Rat())
-	whole := len(new(big.Int).Quo(r.Num(), r.Denom()).String())
-	e, _ := record.ParseExact(r.FloatString(max(exactDigits-whole, 0)))
-	n, scale := new(big.Int).Set(e.Unscaled()), e.Scale()
 	ten, rem := big.NewInt(10), new(big.Int)
+	scale := max(exactDigits-len(r.Num().String())+len(r.Denom().String()), 0)
+	n := new(big.Int).Exp(ten, big.NewInt(int64(scale)), nil)
+	n.Mul(n, r.Num()).Mul(n, big.NewInt(2)).Add(n, new(big.Int).Mul(r.Denom(), big.NewInt(int64(r.Sign()))))
+	n.Quo(n, new(big.Int).Mul(r.Denom(), big.NewInt(2)))
 	for scale > 0 {
 		q, _ := new(big.Int).QuoRem(n, ten, rem)
 		if rem.Sign() != 0 {
@@ -466,13 +474,7 @@ func compareNumbers(a, b record.Value) int {
 	const safe = 1 << 53
 	switch {
 	case small && small2:
-		switch {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return 0
+		return cmp.Compare(x, y)
 	case a.Kind() == record.KindInt && b.Kind() == record.KindInt:
 		return a.Big().Cmp(b.Big())
 	case a.Exact() != nil || b.Exact() != nil:
@@ -484,14 +486,7 @@ func compareNumbers(a, b record.Value) int {
 	case a.Kind() == record.KindInt && (!small || x > safe || x < -safe) || b.Kind() == record.KindInt && (!small2 || y > safe || y < -safe):
 		return bigFloat(a).Cmp(bigFloat(b))
 	}
-	p, q := a.Float(), b.Float()
-	switch {
-	case p < q:
-		return -1
-	case p > q:
-		return 1
-	}
-	return 0
+	return cmp.Compare(a.Float(), b.Float())
 }
 
 func bigFloat(v record.Value) *big.Float {
@@ -602,6 +597,7 @@ func contains(a, b record.Value, re *regex) (bool, error) {
 		}
 		_, ok = b.Get(key)
 		return ok, nil
+	default:
 	}
 	if a.IsNull() || b.IsNull() {
 		return a.IsNull() && b.IsNull(), nil

@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"weir/record"
@@ -51,9 +53,8 @@ func parse(src string) (n node, slots int, err error) {
 }
 
 func errorAt(src string, at int, kind Kind, format string, args ...any) *Error {
-	f, _ := faultf(kind, format, args...).(*fault)
 	line, column := place(src, at)
-	return &Error{Kind: kind, Code: compileCodes[kind], Message: f.msg, Line: line, Column: column, Source: src}
+	return &Error{Kind: kind, Code: compileCodes[kind], Message: fmt.Sprintf(format, args...), Line: line, Column: column, Source: src}
 }
 
 func (p *parser) fail(t token, format string, args ...any) error {
@@ -74,6 +75,7 @@ func (p *parser) unexpected(t token) error {
 		return p.fail(t, "unexpected %s", t.text)
 	case tokText:
 		return p.fail(t, "unexpected text; an operator or comma is missing before it")
+	default:
 	}
 	return p.fail(t, "unexpected %s; an operator or comma is missing before it", show(p.src[t.at:p.end(t)]))
 }
@@ -105,13 +107,9 @@ func (p *parser) next() token {
 // sign reports whether the next token is one of the signs, and takes it.
 func (p *parser) sign(of ...string) (token, bool) {
 	t := p.peek()
-	if t.kind == tokSign {
-		for _, s := range of {
-			if t.text == s {
-				p.i++
-				return t, true
-			}
-		}
+	if t.kind == tokSign && slices.Contains(of, t.text) {
+		p.i++
+		return t, true
 	}
 	return t, false
 }
@@ -440,6 +438,7 @@ func (p *parser) primary() (node, error) {
 		case "{":
 			return p.braces(t)
 		}
+	default:
 	}
 	return nil, p.unexpected(t)
 }
@@ -487,9 +486,9 @@ func (p *parser) named(t token) (node, error) {
 		p.depth--
 		return &callNode{at: at(t.at), name: t.text, args: args}, err
 	}
-	for i := len(p.scope) - 1; i >= 0; i-- {
-		if p.scope[i].name == t.text {
-			return &localNode{at: at(t.at), slot: p.scope[i].slot, name: t.text}, nil
+	for _, l := range slices.Backward(p.scope) {
+		if l.name == t.text {
+			return &localNode{at: at(t.at), slot: l.slot, name: t.text}, nil
 		}
 	}
 	return &fieldNode{at: at(t.at), name: t.text}, nil

@@ -83,19 +83,11 @@ func (p *patternParser) items(depth int) ([]patternItem, error) {
 			}
 			return out, nil
 		case c|0x20 >= 'a' && c|0x20 <= 'z':
-			n := 1
-			for p.i+n < len(p.text) && p.text[p.i+n] == c {
-				n++
+			it, err := p.letters(c)
+			if err != nil {
+				return nil, err
 			}
-			limit, ok := maxLetters[c]
-			if !ok {
-				return nil, p.bad("the letter %c means nothing; quote it: '%c'", c, c)
-			}
-			if n > limit || c == 'V' && n != 2 || (c == 'O') && n != 1 && n != 4 {
-				return nil, p.bad("%s has the wrong number of letters", strings.Repeat(string(c), n))
-			}
-			out = append(out, patternItem{letter: c, n: n})
-			p.i += n
+			out = append(out, it)
 		case c == '{' || c == '}' || c == '#':
 			return nil, p.bad("%c is reserved; quote it: '%c'", c, c)
 		default:
@@ -105,6 +97,23 @@ func (p *patternParser) items(depth int) ([]patternItem, error) {
 		}
 	}
 	return out, nil
+}
+
+// letters reads a letter as often as it is repeated.
+func (p *patternParser) letters(c byte) (patternItem, error) {
+	n := 1
+	for p.i+n < len(p.text) && p.text[p.i+n] == c {
+		n++
+	}
+	limit, ok := maxLetters[c]
+	if !ok {
+		return patternItem{}, p.bad("the letter %c means nothing; quote it: '%c'", c, c)
+	}
+	if n > limit || c == 'V' && n != 2 || c == 'O' && n != 1 && n != 4 {
+		return patternItem{}, p.bad("%s has the wrong number of letters", strings.Repeat(string(c), n))
+	}
+	p.i += n
+	return patternItem{letter: c, n: n}, nil
 }
 
 func (p *patternParser) quoted() (string, error) {
@@ -214,10 +223,10 @@ func padded(dst []byte, v, width int) []byte {
 
 // name3 is a name in full or in its short forms: 1–3 letters abbreviated, 4 in full, 5 its first letter.
 func name3(dst []byte, name string, n int) []byte {
-	switch {
-	case n == 5:
+	switch n {
+	case 5:
 		return append(dst, name[:1]...)
-	case n == 4:
+	case 4:
 		return append(dst, name...)
 	}
 	return append(dst, name[:3]...)
@@ -270,10 +279,10 @@ func appendEra(dst []byte, year, n int) []byte {
 	if year <= 0 {
 		short, long = "BC", "Before Christ"
 	}
-	switch {
-	case n == 4:
+	switch n {
+	case 4:
 		return append(dst, long...)
-	case n == 5:
+	case 5:
 		return append(dst, short[0])
 	}
 	return append(dst, short...)

@@ -62,10 +62,7 @@ func (it *patternItem) number(s string) (v int, rest string, ok bool) {
 	}
 	n := it.fixed()
 	if n == 0 {
-		n = have - it.reserve
-		if n > 9 {
-			n = 9
-		}
+		n = min(have-it.reserve, 9)
 	}
 	if n < 1 || n > have {
 		return 0, s, false
@@ -77,20 +74,9 @@ func (it *patternItem) number(s string) (v int, rest string, ok bool) {
 }
 
 func parseLetter(it *patternItem, s string, d *dateParts) (rest string, ok bool) {
-	var into *int
 	switch it.letter {
 	case 'y', 'Y':
 		return parseYear(it, s, d)
-	case 'M', 'L':
-		if it.n > 2 {
-			return parseName(s, monthNames[:], it.n, &d.month)
-		}
-		into = &d.month
-	case 'Q', 'q':
-		if it.n > 2 {
-			return parseQuarter(it, s, d)
-		}
-		into = &d.quarter
 	case 'E':
 		return parseName(s, dayNames[:], it.n, &d.weekday)
 	case 'G':
@@ -104,21 +90,6 @@ func parseLetter(it *patternItem, s string, d *dateParts) (rest string, ok bool)
 			d.half = 1
 		}
 		return s[2:], true
-	case 'd':
-		into = &d.day
-	case 'D':
-		into = &d.yearDay
-	case 'w':
-		into = &d.week
-	case 'u':
-		into = &d.weekday
-	case 'W', 'F':
-		var ignored int
-		into = &ignored
-	case 'm':
-		into = &d.minute
-	case 's':
-		into = &d.second
 	case 'S':
 		v, rest, ok := it.number(s)
 		for range 9 - it.n {
@@ -128,8 +99,39 @@ func parseLetter(it *patternItem, s string, d *dateParts) (rest string, ok bool)
 		return rest, ok
 	case 'H', 'k', 'K', 'h':
 		return parseHour(it, s, d)
-	default:
+	case 'z', 'Z', 'X', 'x', 'V', 'O':
 		return parseZone(it, s, d)
+	}
+	return parseNumber(it, s, d)
+}
+
+// parseNumber reads the letters that are plain numbers, and months and quarters also by name.
+func parseNumber(it *patternItem, s string, d *dateParts) (rest string, ok bool) {
+	var ignored int
+	into := &ignored // W and F say nothing that other letters do not
+	switch it.letter {
+	case 'M', 'L':
+		into = &d.month
+	case 'Q', 'q':
+		into = &d.quarter
+	case 'd':
+		into = &d.day
+	case 'D':
+		into = &d.yearDay
+	case 'w':
+		into = &d.week
+	case 'u':
+		into = &d.weekday
+	case 'm':
+		into = &d.minute
+	case 's':
+		into = &d.second
+	}
+	switch {
+	case it.n > 2 && into == &d.month:
+		return parseName(s, monthNames[:], it.n, into)
+	case it.n > 2 && into == &d.quarter:
+		return parseQuarter(it, s, d)
 	}
 	v, rest, ok := it.number(s)
 	if ok {
@@ -256,23 +258,26 @@ func parseZone(it *patternItem, s string, d *dateParts) (rest string, ok bool) {
 	case 'O':
 		return parseGMT(s, d)
 	}
-	end := len(s)
-	for i, c := range s {
-		if !(c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || strings.ContainsRune("/_+-:", c)) && !(it.n == 4 && c == ' ') {
-			end = i
-			break
-		}
+	return parseZoneName(s, it.letter == 'z' && it.n == 4, d)
+}
+
+// parseZoneName reads the longest zone name or id at the start of s; long names have spaces.
+func parseZoneName(s string, long bool, d *dateParts) (rest string, ok bool) {
+	end := 0
+	for end < len(s) && end < 64 && (s[end]|0x20 >= 'a' && s[end]|0x20 <= 'z' || strings.IndexByte("0123456789/_+-:", s[end]) >= 0 || long && s[end] == ' ') {
+		end++
 	}
 	for ; end > 0; end-- {
-		if loc, err := zoneOf(strings.TrimSpace(s[:end])); err == nil {
+		if loc, err := zoneOf(s[:end]); err == nil {
 			d.zone = loc
 			return s[end:], true
 		}
-		if it.letter == 'z' && it.n == 4 {
-			if loc := zoneLongName(s[:end]); loc != nil {
-				d.zone = loc
-				return s[end:], true
-			}
+		if !long {
+			continue
+		}
+		if loc := zoneLongName(s[:end]); loc != nil {
+			d.zone = loc
+			return s[end:], true
 		}
 	}
 	return s, false
@@ -302,26 +307,24 @@ func readOffset(s string, n int, z bool) (off int, rest string, ok bool) {
 	if z && s != "" && s[0] == 'Z' {
 		return 0, s[1:], true
 	}
-	if len(s) < 3 || s[0] != '+' && s[0] != '-' || s[1]-'0' > 9 || s[2]-'0' > 9 {
+	h := digits2(s, 1)
+	if h < 0 || s[0] != '+' && s[0] != '-' {
 		return 0, s, false
 	}
-	h := int(s[1]-'0')*10 + int(s[2]-'0')
 	rest = s[3:]
-	m := 0
-	colon := n == 3 || n == 5
-	if colon && strings.HasPrefix(rest, ":") {
-		rest = rest[1:]
-	} else if colon {
-		return 0, s, false
+	if n == 3 || n == 5 {
+		if rest, ok = strings.CutPrefix(rest, ":"); !ok {
+			return 0, s, false
+		}
 	}
+	m := digits2(rest, 0)
 	switch {
-	case len(rest) >= 2 && rest[0]-'0' <= 9 && rest[1]-'0' <= 9:
-		m = int(rest[0]-'0')*10 + int(rest[1]-'0')
+	case m >= 0:
 		rest = rest[2:]
-	case n != 1:
-		return 0, s, false
+	case n == 1:
+		m = 0
 	}
-	if h > 18 || m > 59 || h == 18 && m > 0 {
+	if m < 0 || m > 59 || h*60+m > 18*60 {
 		return 0, s, false
 	}
 	off = h*3600 + m*60

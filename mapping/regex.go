@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/dlclark/regexp2"
 )
@@ -237,7 +236,7 @@ func (re *regex) groupRef(s string, groups int) (group, length int, err error) {
 // quoteRune writes a character so that both engines take it literally.
 func quoteRune(b *strings.Builder, r rune) {
 	switch {
-	case r < utf8.RuneSelf && !(r >= '0' && r <= '9' || r|0x20 >= 'a' && r|0x20 <= 'z') && r > ' ' && r < 0x7f && r != '_':
+	case r > ' ' && r < 0x7f && strings.ContainsRune("!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~", r):
 		b.WriteByte('\\')
 		b.WriteRune(r)
 	case r <= ' ' || r == 0x7f:

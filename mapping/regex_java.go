@@ -292,7 +292,8 @@ func (j *javaRegex) special() (open string, done bool, err error) {
 
 func groupName(s string) bool {
 	for i, r := range s {
-		if !(r|0x20 >= 'a' && r|0x20 <= 'z' || i > 0 && r >= '0' && r <= '9') {
+		letter := r|0x20 >= 'a' && r|0x20 <= 'z'
+		if !letter && (i == 0 || r < '0' || r > '9') {
 			return false
 		}
 	}
@@ -346,7 +347,8 @@ func (j *javaRegex) escape() (bool, error) {
 	c := j.rest()[0]
 	switch {
 	case c >= '1' && c <= '9':
-		return true, j.backReference()
+		j.backReference()
+		return true, nil
 	case c == 'k':
 		return true, j.namedReference()
 	case c == 'Q':
@@ -396,7 +398,7 @@ func (j *javaRegex) escape() (bool, error) {
 }
 
 // backReference reads the number of a group: more digits as long as there is such a group.
-func (j *javaRegex) backReference() error {
+func (j *javaRegex) backReference() {
 	n := int(j.rest()[0] - '0')
 	j.i++
 	for j.i < len(j.in) && j.rest()[0]-'0' <= 9 && n*10+int(j.rest()[0]-'0') <= j.groups {
@@ -405,7 +407,6 @@ func (j *javaRegex) backReference() error {
 	}
 	j.needSlow = true
 	j.slow.WriteString(`(?:\` + strconv.Itoa(n) + `)`)
-	return nil
 }
 
 func (j *javaRegex) namedReference() error {

@@ -110,8 +110,7 @@ func ParseSet(body []byte) (*Set, error) {
 	for i, e := range elements {
 		m, err := ParseMapping(e)
 		if err != nil {
-			var bad *weir.Error
-			if errors.As(err, &bad) {
+			if bad, ok := errors.AsType[*weir.Error](err); ok {
 				bad.Pointer = "/mappings/" + itoa(i)
 			}
 			return nil, err

@@ -42,6 +42,7 @@ func kindOf(v record.Value) kinds {
 		return kArr
 	case record.KindObject:
 		return kObj
+	default:
 	}
 	return kNull
 }
@@ -57,9 +58,10 @@ func (k kinds) String() string {
 	}
 	var out []string
 	for i, n := range names {
-		if k&(1<<i) != 0 && (i != 0 || k == kNull) && !(n == "integer" && k&kDec != 0) {
-			out = append(out, n)
+		if k&(1<<i) == 0 || i == 0 && k != kNull || n == "integer" && k&kDec != 0 {
+			continue
 		}
+		out = append(out, n)
 	}
 	return strings.Join(out, " or ")
 }
@@ -86,6 +88,7 @@ func staticOf(f *record.Field) static {
 		s.kinds = kObj | kNull
 	case record.List:
 		s.kinds = kArr | kNull
+	default:
 	}
 	return s
 }

@@ -254,6 +254,7 @@ func (t *Transformer) value(r *rule, rec record.Value, env *Env) (record.Value, 
 		return r.static, nil
 	case Expression:
 		return r.expr.Eval(rec, env)
+	default:
 	}
 	v, ok := lookup(rec, t.wrapper, r.key)
 	if !ok && r.path != nil {

@@ -131,6 +131,7 @@ func (v *reviewer) source(i int, m *Mapping) *sourceFacts {
 		return &sourceFacts{static: static{kinds: kText}, value: record.TextOf(m.Source), constant: true}
 	case Expression:
 		return v.expression(i, m)
+	default:
 	}
 	key, path := attributeSource(m.Source)
 	if strings.Contains(m.Source, "(") && (v.input == nil || v.input.Lookup(key) == nil) {

@@ -32,11 +32,11 @@ type vector struct {
 	Warn       []string        `json:"warn"`
 }
 
-func readVectors(t testing.TB) []vector {
-	t.Helper()
+func readVectors(tb testing.TB) []vector {
+	tb.Helper()
 	data, err := os.ReadFile("testdata/data-prep-vectors.jsonl")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var out []vector
 	lines := bufio.NewScanner(bytes.NewReader(data))
@@ -44,7 +44,7 @@ func readVectors(t testing.TB) []vector {
 	for lines.Scan() {
 		var v vector
 		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out = append(out, v)
 	}
@@ -58,6 +58,7 @@ func TestVectors(t *testing.T) {
 }
 
 func (v *vector) run(t *testing.T) {
+	t.Helper()
 	rec, err := record.Parse(v.Input)
 	if err != nil {
 		t.Fatal(err)
@@ -144,11 +145,11 @@ func typeField(name string) *record.Field {
 }
 
 // schemaOf reads the small JSON Schemas of the tests.
-func schemaOf(t testing.TB, raw []byte) *record.Schema {
-	t.Helper()
+func schemaOf(tb testing.TB, raw []byte) *record.Schema {
+	tb.Helper()
 	v, err := record.Parse(raw)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	f := fieldOf("", v)
 	return &record.Schema{Fields: f.Fields}
@@ -233,6 +234,7 @@ func sameValue(a, b record.Value) bool {
 			}
 		}
 		return true
+	default:
 	}
 	return a.String() == b.String()
 }

@@ -203,6 +203,7 @@ func (c *cell) value(allowNull bool) (v record.Value, ok bool) {
 			n--
 		}
 		return record.ArrayOf(items[:n]), n > 0
+	default:
 	}
 	return record.Null(), false
 }

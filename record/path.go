@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -165,11 +166,7 @@ func (p Path) Has(v Value) bool {
 		case s.Index == ByName:
 			v, ok = v.Get(s.Name)
 		default:
-			for _, e := range v.Items() {
-				if p[i+1:].Has(e) {
-					return true
-				}
-			}
+			return slices.ContainsFunc(v.Items(), p[i+1:].Has)
 		}
 		if !ok {
 			return false

@@ -132,8 +132,9 @@ func (v Value) AppendJSON(dst []byte) []byte {
 			dst = e.AppendJSON(dst)
 		}
 		return append(dst, '}')
+	default:
+		return append(dst, "null"...)
 	}
-	return append(dst, "null"...)
 }
 
 // MarshalJSON is [Value.AppendJSON].
