@@ -94,6 +94,8 @@ func (e *Engine) Run(ctx context.Context) error {
 			jobCopy:    e.step(ctx, e.copyStep),
 			jobPromote: e.step(ctx, e.promoteStep),
 			jobFinish:  e.step(ctx, e.finishStep),
+			jobSweep:   e.sweep,
+			jobBatch:   e.batchStep,
 		},
 	})
 	cancel()
@@ -109,6 +111,7 @@ const (
 	jobCopy    = "run.copy"
 	jobPromote = "run.promote"
 	jobFinish  = "run.finish"
+	jobSweep   = "run.sweep"
 )
 
 // maxAttempts is how often a step is tried when the fault is ours (a full disk, a lost database), not the source's.
@@ -140,6 +143,15 @@ func (e *Engine) step(drain context.Context, do func(ctx context.Context, r *run
 		r.log.Warn("step will be tried again", "attempt", t.Attempt, "error", err)
 		return err
 	}
+}
+
+// sweep wraps the step after a run's end: it has no run to fail, it is tried until it comes through.
+func (e *Engine) sweep(ctx context.Context, t *store.Task) error {
+	var job runJob
+	if err := json.Unmarshal(t.Args, &job); err != nil {
+		return fmt.Errorf("read job arguments: %w", err)
+	}
+	return e.sweepStep(ctx, &running{runJob: job, task: t, log: e.Log})
 }
 
 // running is one step at work.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"weir"
 	"weir/lake"
@@ -28,7 +27,6 @@ func (e *Engine) finishStep(ctx context.Context, r *running) error {
 		if !errors.Is(err, errTableMoved) {
 			if err == nil {
 				e.fail(FailCommitted)
-				e.sweep(ctx, r)
 			}
 			return err
 		}
@@ -100,6 +98,9 @@ func (e *Engine) commit(tx *store.Tx, r *running, pr *progress) error {
 	if err != nil {
 		return err
 	}
+	if err := enqueue(tx, jobSweep, r.runJob, pr.step+2); err != nil {
+		return err
+	}
 	return r.task.Complete(tx)
 }
 
@@ -117,7 +118,7 @@ func (e *Engine) endRun(ctx context.Context, r *running, pr *progress, fault err
 	if pr.Plan.Started == 0 {
 		pr.Plan.Started = e.Now().UnixMilli()
 	}
-	err := e.checkpoint(ctx, r, pr, func(tx *store.Tx) error {
+	return e.checkpoint(ctx, r, pr, func(tx *store.Tx) error {
 		if err := e.report(tx, r.runJob, pr, weir.RunFailed, fault); err != nil {
 			return err
 		}
@@ -130,12 +131,11 @@ func (e *Engine) endRun(ctx context.Context, r *running, pr *progress, fault err
 		if err := release(tx, r.runJob, pr.Plan.Flow, nil); err != nil {
 			return err
 		}
+		if err := enqueue(tx, jobSweep, r.runJob, pr.step+2); err != nil {
+			return err
+		}
 		return r.task.Complete(tx)
 	})
-	if err == nil {
-		e.sweep(ctx, r)
-	}
-	return err
 }
 
 // lastRun shows the run on its flow without changing the flow's etag (flow-service §8.8). A deleted flow is left alone.
@@ -165,15 +165,16 @@ func (e *Engine) lastRun(tx *store.Tx, job runJob, pr *progress, status string) 
 	return tx.Touch(flow)
 }
 
-// sweep removes what only the run needed. It is repeated at the next start if it does not come through.
-func (e *Engine) sweep(ctx context.Context, r *running) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
+// sweepStep removes what only the run needed: its stage and its checkpoints. It is a job of its own, enqueued with the run's end, so
+// that it is not lost when the process dies in between.
+func (e *Engine) sweepStep(ctx context.Context, r *running) error {
 	if err := e.Lake.DropStage(ctx, r.Run); err != nil {
-		r.log.Warn("stage could not be removed", "error", err)
-		return
+		return fmt.Errorf("remove stage of run %s: %w", r.Run, err)
 	}
-	if err := e.Store.Tx(ctx, func(tx *store.Tx) error { return tx.DropSteps(r.Run) }); err != nil {
-		r.log.Warn("checkpoints could not be removed", "error", err)
-	}
+	return e.Store.Tx(ctx, func(tx *store.Tx) error {
+		if err := tx.DropSteps(r.Run); err != nil {
+			return err
+		}
+		return r.task.Complete(tx)
+	})
 }

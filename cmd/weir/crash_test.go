@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -103,10 +104,16 @@ func TestKill(t *testing.T) {
 			if twice > 1 {
 				t.Errorf("%d pages were read twice, at most one may be", twice)
 			}
-			s.stop(15) // SIGTERM drains
-			if stray, _ := filepath.Glob(filepath.Join(s.dir, "lake", "stage", "*", "*")); len(stray) > 0 {
+			var stray []string
+			for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); _ = pause(t.Context(), 10*time.Millisecond) {
+				if stray, _ = filepath.Glob(filepath.Join(s.dir, "lake", "stage", "*", "*")); len(stray) == 0 {
+					break
+				}
+			}
+			if len(stray) > 0 {
 				t.Errorf("the stage still holds %q", stray)
 			}
+			s.stop(syscall.SIGTERM)
 		})
 	}
 }

@@ -48,7 +48,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if got, want := strings.Fields(string(out)), "500 13389"; strings.Join(got[:min(2, len(got))], " ") != want || len(got) < 3 {
+	if got, want := strings.Fields(string(out)), "100 13389"; strings.Join(got[:min(2, len(got))], " ") != want || len(got) < 3 {
 		t.Errorf("the lines printed %q, want %s and a title", got, want)
 	}
 }
