@@ -38,6 +38,7 @@ func (s *script) request(b block) {
 func (s *script) build(b block) *http.Request {
 	s.t.Helper()
 	method, target, _ := strings.Cut(s.expand(b.head), " ")
+	target = strings.TrimPrefix(target, s.p.url("")) // links in answers are absolute
 	if !regexp.MustCompile(`^/(data|ims|openapi|healthz|metrics)(/|$)`).MatchString(target) && !strings.HasPrefix(target, "//data") {
 		target = "/data/foundation/flowservice" + target
 	}
@@ -193,6 +194,9 @@ func (s *script) expandRight(line string) string {
 			return name + " = " + s.expand(rest)
 		}
 	}
+	if i := strings.LastIndex(line, " "); i > 0 && wholeVariable.MatchString(line[i+1:]) && strings.HasSuffix(line[:i], "=") {
+		return s.expand(line[:i]) + line[i:] // compared as it is, see operand
+	}
 	return s.expand(line)
 }
 
@@ -262,8 +266,13 @@ func verdict(ok bool, got any, want string) error {
 	return fmt.Errorf("got %s, want %s", textOf(got), want)
 }
 
-// operand is the right side of an assertion: a path, a header, or JSON.
+var wholeVariable = regexp.MustCompile(`^@[A-Za-z][A-Za-z0-9_.]*@$`)
+
+// operand is the right side of an assertion: a variable, a path, a header, or JSON.
 func (s *script) operand(text string) (any, error) {
+	if v, there := s.vars[strings.Trim(text, "@")]; there && wholeVariable.MatchString(text) {
+		return v, nil
+	}
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "header ") {
 		v, _, err := s.value(text)
 		return v, err

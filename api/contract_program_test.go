@@ -1,9 +1,11 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -115,7 +117,7 @@ func (p *running) up(t *testing.T) {
 	must(err)
 	options := rest.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, Log: log, Now: p.now}
 	p.engine = &flow.Engine{
-		Store: p.store, Lake: l, Hosts: map[string]string{mailchimp: p.h.upstream.url}, Workers: 4, PromoteThreads: 1, Log: log, Now: p.now,
+		Store: p.store, Lake: l, Hosts: map[string]string{mailchimp: p.h.upstream.url}, Workers: 4, PromoteThreads: 1, LeaseTTL: time.Second, Log: log, Now: p.now,
 		Openers: map[string]flow.Opener{
 			"rest": func(ctx context.Context, b weir.Binding) (flow.Source, error) { return rest.Open(ctx, b, options) },
 		},
@@ -144,10 +146,15 @@ func (p *running) down() {
 	_ = p.store.Close()
 }
 
-// restart takes the program down and up again on the same data.
+// restart takes the program away as a kill would, without letting its runs come to an end, and starts it again on the same data.
 func (p *running) restart(t *testing.T) {
 	t.Helper()
-	p.down()
+	p.server.Close()
+	p.open.Close()
+	_ = p.store.Close() // from here on the old process can write nothing
+	p.cancel()
+	done, bucket := p.done, p.bucket
+	t.Cleanup(func() { <-done; _ = bucket.Close() })
 	p.up(t)
 }
 
@@ -187,6 +194,44 @@ func (s *script) newSandbox(name string) {
 	s.run(block{line: s.line, head: "POST /data/foundation/sandbox-management/sandboxes", tail: []string{`{"name":"` + name + `","title":"x","type":"development"}`, "=> 202"}})
 }
 
+// rows reads a dataset's table as its readers see it now: a JSON list.
+func (s *script) rows(dataset string) []byte {
+	s.t.Helper()
+	ctx := s.t.Context()
+	var location string
+	err := s.p.store.View(ctx, func(tx *store.Tx) error {
+		d, err := tx.Get(weir.KindDataset, weir.Scope{Org: s.text("org"), Sandbox: "prod"}, dataset)
+		if err != nil {
+			return err
+		}
+		id, err := flow.TableOf(tx, d)
+		if err != nil {
+			return err
+		}
+		location, err = tx.Table(id.Namespace, id.Name)
+		return err
+	})
+	if errors.Is(err, weir.ErrNotFound) {
+		return []byte("[]")
+	}
+	if err != nil {
+		s.fatal("%v", err)
+	}
+	table, err := s.p.engine.Lake.Load(ctx, location)
+	if err != nil {
+		s.fatal("%v", err)
+	}
+	rows := []json.RawMessage{}
+	if err := table.Read(ctx, 1000, func(row json.RawMessage) error { rows = append(rows, bytes.Clone(row)); return nil }); err != nil {
+		s.fatal("%v", err)
+	}
+	b, err := json.Marshal(rows)
+	if err != nil {
+		s.fatal("%v", err)
+	}
+	return b
+}
+
 // putDoc inserts a document: doc KIND ID JSON.
 func (s *script) putDoc(text string) {
 	s.t.Helper()
@@ -215,6 +260,7 @@ type line struct {
 	body   []byte
 	used   bool
 	hang   bool
+	delay  time.Duration
 }
 
 // call is one request the source got.
@@ -251,7 +297,7 @@ func listen(t *testing.T) net.Listener {
 	return ln
 }
 
-// add adds an answer: "200 hang" never answers.
+// add adds an answer: "200 hang" never answers, "200 delay 1s" late.
 func (u *upstream) add(method, target, status string, tail []string) error {
 	path, query, _ := strings.Cut(target, "?")
 	q, err := url.ParseQuery(query)
@@ -262,6 +308,11 @@ func (u *upstream) add(method, target, status string, tail []string) error {
 	l := &line{query: q, header: http.Header{}, hang: word == "hang"}
 	if l.status, err = strconv.Atoi(code); err != nil {
 		return err
+	}
+	if wait, is := strings.CutPrefix(word, "delay "); is {
+		if l.delay, err = time.ParseDuration(wait); err != nil {
+			return err
+		}
 	}
 	for len(tail) > 0 {
 		m := headerLine.FindStringSubmatch(tail[0])
@@ -316,6 +367,13 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if l.hang {
 		<-r.Context().Done()
 		return
+	}
+	if l.delay > 0 {
+		select {
+		case <-time.After(l.delay):
+		case <-r.Context().Done():
+			return
+		}
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
