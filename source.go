@@ -79,6 +79,9 @@ type Chunk struct {
 	// PageEnd marks the last chunk of a page. Next is then the state from which the following page is fetched; nil means that the source is exhausted.
 	PageEnd bool
 	Next    Checkpoint
+	// Resume may come with the last page (Next is nil): the state from which the next run goes on instead of the beginning, for sources
+	// that are a change feed rather than a time window. It is to be kept with the flow's watermark and handed to the next run's Pages.
+	Resume Checkpoint
 	// Warnings are sentences for extensions.warnings of the run (for example: stopped at maximumRequest while a next page was offered).
 	Warnings []string
 	// URL is the page's address without secrets, for logs and errors.

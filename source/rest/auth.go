@@ -18,6 +18,11 @@ type authenticator interface {
 	renew(ctx context.Context, refused *http.Request) (bool, error)
 }
 
+// signer is an authenticator that also signs the finished request.
+type signer interface {
+	sign(ctx context.Context, req *http.Request, body []byte) error
+}
+
 // authenticators makes the authenticator of each auth type, named as looseName folds it.
 var authenticators = map[string]func(*credentials) authenticator{
 	"":                        func(*credentials) authenticator { return noAuth{} },

@@ -112,7 +112,11 @@ func (s *spec) checkRequest(b *weir.Binding) error {
 	if err != nil {
 		return err
 	}
-	e := &expander{params: p}
+	name, _ := p.text("stream")
+	if a, err = a.stream(name); err != nil {
+		return err
+	}
+	e := &expander{params: a.ext.expected(p)}
 	def, err := a.define(e)
 	if err != nil {
 		return err
@@ -123,7 +127,7 @@ func (s *spec) checkRequest(b *weir.Binding) error {
 	if def.schedule.advance() && def.schedule.Incremental == "" {
 		return weir.Errorf("CONNECTOR-1317-400", "scheduleParams of type ADVANCE needs incremental")
 	}
-	host := &expander{params: p}
+	host := &expander{params: e.params}
 	if def.host == "" && b.Host == "" {
 		def.host = "${host}"
 	}
@@ -327,4 +331,19 @@ func coerce(schema, v any) any {
 		}
 	}
 	return v
+}
+
+// expected adds stand-ins for the values that only a run brings: those of parents and of the pager.
+func (x *extension) expected(p *params) *params {
+	m := map[string]json.RawMessage{}
+	for i := range x.Partition {
+		m[x.Partition[i].As] = json.RawMessage(`"x"`)
+		for name := range x.Partition[i].Keep {
+			m[name] = json.RawMessage(`"x"`)
+		}
+	}
+	if x.Paging != nil && x.Paging.Inject != nil && x.Paging.Inject.Path != "" {
+		m[x.Paging.Inject.Path] = json.RawMessage(`"x"`)
+	}
+	return &params{layers: append(append([]map[string]json.RawMessage{}, p.layers...), m)}
 }

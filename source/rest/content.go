@@ -11,115 +11,6 @@ import (
 	"weir"
 )
 
-// selector says where an array of an answer (or of a record, for explode) is and how its elements become records
-// (contract flow-service §6.6).
-type selector struct {
-	path path
-	// wrap: a record is {siblings of the array} ∪ {wrapper: element}; otherwise it is the element itself.
-	wrap    bool
-	wrapper string
-	// keep, if not empty, names the siblings that stay; skip those that go. none drops all.
-	keep, skip []string
-	none       bool
-}
-
-// wants reports whether the sibling with this quoted name belongs in the records.
-func (s *selector) wants(name []byte) bool {
-	is := func(n string) bool { return nameIs(name, n) }
-	if s.none || is(s.wrapper) {
-		return false
-	}
-	return (len(s.keep) == 0 || slices.ContainsFunc(s.keep, is)) && !slices.ContainsFunc(s.skip, is)
-}
-
-// Bounds of the cutter's memory.
-const (
-	windowSize   = 256 << 10
-	siblingBound = 1 << 20 // all members beside the array together
-	probeBound   = 1 << 20 // one value a pager wants
-)
-
-// node is one place of an answer on the way to something wanted.
-type node struct {
-	names  []edge
-	spots  []spot
-	all    *node
-	array  bool  // the records are here
-	probes []int // indexes of the values wanted here
-}
-
-type edge struct {
-	name string
-	to   *node
-}
-
-type spot struct {
-	index int
-	to    *node
-}
-
-func (n *node) add(p path) *node {
-	for _, st := range p {
-		var to *node
-		switch st.kind {
-		case every:
-			if n.all == nil {
-				n.all = &node{}
-			}
-			to = n.all
-		case byIndex:
-			for _, s := range n.spots {
-				if s.index == st.index {
-					to = s.to
-				}
-			}
-			if to == nil {
-				to = &node{}
-				n.spots = append(n.spots, spot{st.index, to})
-			}
-		default:
-			for _, e := range n.names {
-				if e.name == st.name {
-					to = e.to
-				}
-			}
-			if to == nil {
-				to = &node{}
-				n.names = append(n.names, edge{st.name, to})
-			}
-		}
-		n = to
-	}
-	return n
-}
-
-// named is the node of a member by its quoted name, nil if nothing is wanted there.
-func (n *node) named(quoted []byte) *node {
-	if n == nil {
-		return nil
-	}
-	for i := range n.names {
-		if nameIs(quoted, n.names[i].name) {
-			return n.names[i].to
-		}
-	}
-	return n.all
-}
-
-func (n *node) at(i int) *node {
-	if n == nil {
-		return nil
-	}
-	for _, s := range n.spots {
-		if s.index == i {
-			return s.to
-		}
-	}
-	return n.all
-}
-
-func (n *node) deeper() bool { return len(n.names) > 0 || len(n.spots) > 0 || n.all != nil }
-
 // cutter reads one JSON document once, front to back, cuts it into records and picks the values a pager wants.
 // It holds one window of the document, at least one record, and the members beside the array.
 type cutter struct {
@@ -140,7 +31,17 @@ type cutter struct {
 	probes   [][]byte
 	put      func(pre, rec, post []byte) error // takes one finished record in three parts, without line breaks
 	limit    int                               // stop after so many elements; 0 for all
+	mode     string                            // answerRules.Records
+	keyAs    string                            // of keyed records
+	stream   bool                              // the body is a sequence of documents
+	keepBare bool                              // explode keeps a record whose inner array is empty
+	ends     bool                              // first and last are wanted
+	first    []byte
+	last     []byte
 
+	wait     bool   // records must wait for the siblings behind their array
+	pre      []byte // around each element, once the siblings are known
+	post     []byte
 	beside   []byte // `"name":value,` of each sibling kept, of the array's parent that is open
 	kept     int
 	spool    spool
@@ -180,14 +81,15 @@ func newCutter(content, explode *selector, probes []path, tempDir string, put fu
 // begin forgets the last document.
 func (c *cutter) begin() {
 	c.p, c.base, c.read, c.depth, c.kept, c.elements, c.found = 0, 0, 0, 0, 0, 0, false
-	c.beside, c.seen = c.beside[:0], c.seen[:0]
+	c.beside, c.seen, c.first, c.last = c.beside[:0], c.seen[:0], nil, c.last[:0]
 	c.spool.drop()
 	clear(c.probes)
 }
 
-// run cuts the whole document after begin. The answer must be exactly one JSON value.
+// run cuts a whole document after begin; a body of several documents calls it for each. A document is exactly one JSON
+// value, or any number of them when the body is a stream.
 func (c *cutter) run(r io.Reader) error {
-	c.r = r
+	c.r, c.p, c.base, c.depth = r, 0, 0, 0
 	if c.cap == nil {
 		c.cap = make([]byte, windowSize)
 	}
@@ -224,6 +126,9 @@ func (c *cutter) document() error {
 	if b == '<' {
 		return errMarkup
 	}
+	if c.stream {
+		return c.documents()
+	}
 	if b == '[' && !c.root.array && c.root.all == nil && len(c.root.spots) == 0 {
 		return weir.Errorf("CONNECTOR-1315-400", "the answer is an array but contentPath is %s; use $ for an array at the root", c.content.path)
 	}
@@ -237,6 +142,27 @@ func (c *cutter) document() error {
 		return err
 	}
 	return &syntaxError{c.p, "more text follows the JSON value"}
+}
+
+// documents cuts value after value. With contentPath $ each value is a record.
+func (c *cutter) documents() error {
+	for {
+		_, err := c.token()
+		if errors.Is(err, errTruncated) {
+			return nil
+		}
+		if err == nil {
+			if c.root.array {
+				c.found = true
+				err = c.element()
+			} else {
+				err = c.walk(&c.root)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // more reads on: what is before p is dropped, and the window grows when one value fills it.
@@ -530,75 +456,134 @@ func (c *cutter) complete() bool {
 
 // records cuts the array at p into records.
 func (c *cutter) records(b byte, n *node) error {
-	if b == 'n' {
-		c.found = true
-		return c.skip(b)
-	}
-	if b != '[' {
-		return weir.Errorf("CONNECTOR-1315-400", "contentPath %s leads to %s, not to an array", c.content.path, kindOf(b))
-	}
-	if c.found && c.content.wrap && c.spool.used() {
+	if c.found && c.spool.used() {
 		return &syntaxError{c.p, "the record array appears twice"}
 	}
 	c.found = true
-	for _, i := range n.probes {
-		c.probes[i] = []byte("[]")
+	probe := []byte("[]") // whether it is empty is all that a probe of the array may ask
+	defer func() {
+		for _, i := range n.probes {
+			c.probes[i] = probe
+		}
+	}()
+	if b == 'n' {
+		return c.skip(b)
 	}
-	wait := c.content.wrap && !c.complete()
-	var pre, post []byte
-	if c.content.wrap && !wait {
-		pre, post = c.wrapping()
+	c.wait = c.content.wrap && !c.complete()
+	if c.content.wrap && !c.wait {
+		c.wrapping()
 	}
+	before := c.elements
+	var err error
+	switch {
+	case b == '[':
+		err = c.list(c.element)
+	case b == '{' && c.mode == "single":
+		err = c.element()
+	case b == '{' && c.mode == "keyed":
+		err = c.list(c.keyed)
+	default:
+		return weir.Errorf("CONNECTOR-1315-400", "contentPath %s leads to %s, not to an array", c.content.path, kindOf(b))
+	}
+	if c.elements > before {
+		probe = []byte("[0]")
+	}
+	return err
+}
+
+// list calls item at each element or member of the container at p.
+func (c *cutter) list(item func() error) error {
+	closing := c.scan.buf[c.p] + 2
 	c.p++
 	b, err := c.token()
 	if err != nil {
 		return err
 	}
-	if b == ']' {
+	if b == closing {
 		c.p++
 		return nil
 	}
-	for i := 0; ; i++ {
-		raw, broke, err := c.value()
-		if err != nil {
+	for {
+		if err := item(); err != nil {
 			return err
-		}
-		c.elements++
-		if len(c.wantEach) > 0 {
-			c.pick(i, raw)
-		}
-		if broke {
-			c.line = compact(c.line[:0], raw)
-			raw = c.line
-		}
-		if wait {
-			err = c.spool.add(raw)
-		} else {
-			err = c.record(pre, raw, post)
-		}
-		if err != nil {
-			return err
-		}
-		if c.limit > 0 && c.elements >= c.limit && !wait {
-			return errStop
 		}
 		if b, err = c.token(); err != nil {
 			return err
 		}
 		c.p++
-		if b == ']' {
-			for _, i := range n.probes {
-				c.probes[i] = []byte("[0]") // not empty is all a probe may ask
-			}
+		switch b {
+		case closing:
 			return nil
+		case ',':
+			if _, err = c.token(); err != nil {
+				return err
+			}
+			continue
 		}
-		if b != ',' {
-			return &syntaxError{c.p - 1, "a comma or closing bracket is missing"}
-		}
-		if _, err = c.token(); err != nil {
-			return err
-		}
+		return &syntaxError{c.p - 1, "a comma or closing bracket is missing"}
 	}
+}
+
+// element takes one record.
+func (c *cutter) element() error {
+	raw, broke, err := c.value()
+	if err != nil {
+		return err
+	}
+	if broke {
+		c.line = compact(c.line[:0], raw)
+		raw = c.line
+	}
+	return c.take(raw)
+}
+
+// keyed takes one member of an object of records; the key goes into the record.
+func (c *cutter) keyed() error {
+	name, err := c.name()
+	if err != nil {
+		return err
+	}
+	c.line = append(c.line[:0], '{')
+	if c.keyAs != "" {
+		c.line = append(append(append(append(c.line, quote(c.keyAs)...), ':'), quoted(name)...), ',')
+	}
+	raw, broke, err := c.value()
+	if err != nil {
+		return err
+	}
+	if broke {
+		raw = compact(nil, raw)
+	}
+	switch {
+	case raw[0] != '{':
+		c.line = append(append(append(c.line, valuePre[1:]...), raw...), '}')
+	case len(raw) == 2 && len(c.line) > 1:
+		c.line[len(c.line)-1] = '}'
+	default:
+		c.line = append(c.line, raw[1:]...)
+	}
+	return c.take(c.line)
+}
+
+// take counts a record of the array and passes it on, or sets it aside until its siblings are known.
+func (c *cutter) take(raw []byte) (err error) {
+	if len(c.wantEach) > 0 {
+		c.pick(c.elements, raw)
+	}
+	if c.ends {
+		if c.elements == 0 {
+			c.first = bytes.Clone(raw)
+		}
+		c.last = append(c.last[:0], raw...)
+	}
+	c.elements++
+	if c.wait {
+		return c.spool.add(raw)
+	}
+	if err = c.record(c.pre, raw, c.post); err == nil && c.limit > 0 && c.elements >= c.limit {
+		err = errStop
+	}
+	return err
 }
 
 // pick serves the probes inside array elements.
@@ -610,10 +595,11 @@ func (c *cutter) pick(i int, raw []byte) {
 	}
 }
 
-// wrapping is the text before and after each element of the open parent.
-func (c *cutter) wrapping() (pre, post []byte) {
-	pre = append([]byte{'{'}, c.beside...)
-	return append(append(pre, quote(c.content.wrapper)...), ':'), []byte{'}'}
+// wrapping makes the text before and after each element of the open parent.
+func (c *cutter) wrapping() {
+	c.pre = append(append(c.pre[:0], '{'), c.beside...)
+	c.pre = append(append(c.pre, quote(c.content.wrapper)...), ':')
+	c.post = valuePost
 }
 
 // replay finishes the records that had to wait for the members after their array.
@@ -621,13 +607,13 @@ func (c *cutter) replay() error {
 	if !c.spool.used() {
 		return nil
 	}
-	pre, post := c.wrapping()
+	c.wrapping()
 	n := 0
 	err := c.spool.each(func(raw []byte) error {
 		if n++; c.limit > 0 && n > c.limit {
 			return errStop
 		}
-		return c.record(pre, raw, post)
+		return c.record(c.pre, raw, c.post)
 	})
 	c.spool.drop()
 	return err
@@ -637,7 +623,7 @@ var valuePre, valuePost = []byte(`{"value":`), []byte{'}'}
 
 // record passes on one element, wrapped and exploded. A bare scalar or array becomes {"value": …}: a record is an object.
 func (c *cutter) record(pre, raw, post []byte) error {
-	if len(pre) == 0 && raw[0] != '{' {
+	if !c.content.wrap && raw[0] != '{' {
 		pre, post = valuePre, valuePost
 	}
 	if c.explode == nil {
@@ -652,15 +638,18 @@ func (c *cutter) explodeRecord(rec []byte) error {
 	x := c.explode
 	n := len(x.path) - 1
 	parent := pluck(rec, x.path[:n])
-	if len(parent) == 0 || parent[0] != '{' {
-		return nil
+	var array []byte
+	if len(parent) > 0 && parent[0] == '{' {
+		array = pluck(parent, x.path[n:])
 	}
-	array := pluck(parent, x.path[n:])
-	if len(array) == 0 || array[0] == 'n' {
-		return nil
-	}
-	if array[0] != '[' {
+	if len(array) > 0 && array[0] != '[' && array[0] != 'n' {
 		return weir.Errorf("CONNECTOR-1315-400", "explodeEntityPath %s leads to %s, not to an array", x.path, kindOf(array[0]))
+	}
+	if len(array) == 0 || array[0] == 'n' || array[1] == ']' {
+		if c.keepBare {
+			return c.put(nil, rec, nil)
+		}
+		return nil
 	}
 	from := cap(rec) - cap(parent) // parent is a part of rec
 	pre := append(c.scratch2[:0], rec[:from]...)

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"weir"
@@ -22,7 +25,7 @@ const (
 func (s *Source) Explore(ctx context.Context, q weir.ExploreQuery) (weir.Preview, error) {
 	switch strings.ToLower(q.ObjectType) {
 	case "", "root", "folder":
-		return weir.Preview{Items: []weir.ExploreItem{{Type: "file", Name: "json", Path: "json", CanPreview: true, CanFetchSchema: true}}}, nil
+		return weir.Preview{Items: s.items(q)}, nil
 	case "rest", "file":
 	case "table":
 		return weir.Preview{}, weir.Errorf("CONNECTOR-1336-400", "objectType table is not supported by a REST source; use rest")
@@ -36,12 +39,11 @@ func (s *Source) Explore(ctx context.Context, q weir.ExploreQuery) (weir.Preview
 	if err != nil {
 		return weir.Preview{}, err
 	}
-	pl, err := s.plan(ctx, p, nil, s.b.Params, q.Params)
+	pl, in, err := s.first(ctx, p, q)
 	if err != nil {
 		return weir.Preview{}, err
 	}
-	pagers[pl.def.paging.kind](&pl.def.paging).place(pl.req)
-	data, err := s.preview(ctx, pl)
+	data, err := s.preview(ctx, pl, in)
 	if err != nil {
 		return weir.Preview{}, err
 	}
@@ -52,8 +54,55 @@ func (s *Source) Explore(ctx context.Context, q weir.ExploreQuery) (weir.Preview
 	return out, nil
 }
 
+// items lists what can be explored: the streams of a spec that has several, else one entry.
+func (s *Source) items(q weir.ExploreQuery) []weir.ExploreItem {
+	names := []string{"json"}
+	if a, err := s.spec.source(s.b.Params, q.Params); err == nil && len(a.ext.Streams) > 0 {
+		names = slices.Sorted(maps.Keys(a.ext.Streams))
+	}
+	out := make([]weir.ExploreItem, len(names))
+	for i, n := range names {
+		out[i] = weir.ExploreItem{Type: "file", Name: n, Path: n, CanPreview: true, CanFetchSchema: true}
+	}
+	return out
+}
+
+// errFirst ends the look for the first parent.
+var errFirst = errors.New("the first parent is enough")
+
+// first plans the first request of an explore: of a source with parents, that of the first parent.
+func (s *Source) first(ctx context.Context, p *params, q weir.ExploreQuery) (*plan, where, error) {
+	in := where{params: p}
+	a, err := s.attributes(p, q.Object, s.b.Params, q.Params)
+	if err != nil {
+		return nil, in, err
+	}
+	t := &tour{s: s, attributes: a, parts: a.ext.Partition, window: weir.Window{End: s.opt.Now()}}
+	for i := range t.parts {
+		found := false
+		err := t.parentPages(ctx, in, &t.parts[i], nil, func(page parentPage) error {
+			if len(page.parents) == 0 {
+				return nil
+			}
+			in, found = in.child(nil, 0, &page.parents[0]), true
+			return errFirst
+		})
+		if err != nil && !errors.Is(err, errFirst) {
+			return nil, in, err
+		}
+		if !found {
+			return nil, in, weir.Errorf("CONNECTOR-1308-400", "the parent request %d of weir.partition gave no records, so there is nothing to preview", i+1)
+		}
+	}
+	pl, err := s.plan(ctx, in.params, nil, a)
+	if err != nil {
+		return nil, in, err
+	}
+	return pl, in, pagers[pl.def.paging.kind](&pl.def.paging).place(pl.req)
+}
+
 // preview fetches the first page.
-func (s *Source) preview(ctx context.Context, pl *plan) ([]json.RawMessage, error) {
+func (s *Source) preview(ctx context.Context, pl *plan, in where) ([]json.RawMessage, error) {
 	quick := *s
 	quick.limits.Attempts = min(quick.limits.Attempts, 3)
 	quick.limits.Wait = min(quick.limits.Wait, wait5)
@@ -72,18 +121,27 @@ func (s *Source) preview(ctx context.Context, pl *plan) ([]json.RawMessage, erro
 			}
 			return err
 		}
-		cut := newCutter(&pl.def.content, pl.def.explode, nil, s.opt.TempDir, func(pre, rec, post []byte) error {
+		keep := func(pre, rec, post []byte) error {
 			r := bytes.Join([][]byte{pre, rec, post}, nil)
 			data = append(data, r)
 			if size += len(r); size > previewBytes || len(data) >= previewRows {
 				return errStop
 			}
 			return nil
-		})
+		}
+		refine := refiner{next: keep, rules: pl.def.ext, extras: in.extras, window: weir.Window{End: s.opt.Now()}, vars: pl.vars}
+		cut := newCutter(&pl.def.content, pl.def.explode, nil, s.opt.TempDir, refine.put)
+		cut.shape(pl.def)
 		cut.begin()
-		cut.limit = previewRows
-		return cut.run(resp.body)
+		if refine.idle() {
+			cut.limit = previewRows
+		}
+		d := decoder{rules: &pl.def.ext.Answer, content: pl.def.content.path, limits: &quick.limits, tempDir: s.opt.TempDir}
+		return d.each(resp.body, cut.run)
 	})
+	if errors.Is(err, errIgnored) {
+		err = nil
+	}
 	return data, err
 }
 

@@ -26,9 +26,10 @@ import (
 // Client sends requests for any number of sources: it holds the connections, the guard against private addresses and
 // the shared short-lived tokens. Make one per process; it is safe for concurrent use.
 type Client struct {
-	http   *http.Client // follows redirects without credentials
-	once   *http.Client // follows none
-	tokens tokenCache
+	http    *http.Client // follows redirects without credentials
+	once    *http.Client // follows none
+	tokens  tokenCache
+	budgets budgets
 }
 
 // NewClient makes a client that reaches public addresses and those in allow. The check is made on the resolved address
@@ -141,24 +142,30 @@ type response struct {
 func (s *Source) fetch(ctx context.Context, r *request, use func(*response) error) error {
 	renewed := false
 	for attempt := 1; ; attempt++ {
-		req, err := r.build(ctx, s.auth.apply)
+		purse, err := s.spend(ctx, r)
 		if err != nil {
 			return err
 		}
-		if s.opt.trace != nil {
-			s.opt.trace(req)
+		req, err := r.build(ctx, s.auth)
+		if err != nil {
+			return err
 		}
-		resp, f := s.try(req, use)
-		if f == nil {
+		if s.opt.Trace != nil {
+			s.opt.Trace(req)
+		}
+		resp, f := s.try(req, r, use)
+		if resp != nil && r.rules != nil && r.rules.Budget != nil {
+			purse.learn(r.rules.Budget, resp.Header, s.opt.Now())
+		}
+		switch {
+		case f == nil:
 			return nil
-		}
-		if ctx.Err() != nil {
+		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if f.raw != nil {
+		case f.raw != nil:
 			return f.raw
 		}
-		if resp == http.StatusUnauthorized && !renewed {
+		if (f.refresh || resp != nil && resp.StatusCode == http.StatusUnauthorized) && !renewed {
 			renewed = true
 			again, err := s.auth.renew(ctx, req)
 			if err != nil {
@@ -169,13 +176,10 @@ func (s *Source) fetch(ctx context.Context, r *request, use func(*response) erro
 				continue
 			}
 		}
-		if !f.passing || attempt >= s.limits.Attempts {
+		if !f.passing || attempt >= r.attempts(&s.limits) {
 			return f.err
 		}
-		wait := f.after
-		if wait <= 0 {
-			wait = s.backoff(attempt)
-		}
+		wait := s.pause(r, f, attempt)
 		if wait > s.limits.Wait {
 			return weir.Errorf("CONNECTOR-1308-400", "%s; the source asks to wait %s, longer than the %s allowed", f.err.Message, wait.Round(time.Second), s.limits.Wait)
 		}
@@ -197,11 +201,13 @@ type fault struct {
 	err     *weir.Error
 	raw     error         // returned as it is: not the source's doing
 	passing bool          // another try may succeed
+	refresh bool          // with new credentials
 	after   time.Duration // Retry-After, 0 for none
+	header  http.Header   // of the answer, nil without one
 }
 
-// try sends req once. It returns the status (0 without an answer).
-func (s *Source) try(req *http.Request, use func(*response) error) (int, *fault) {
+// try sends req once. The answer is nil if there was none; its body is closed.
+func (s *Source) try(req *http.Request, r *request, use func(*response) error) (*http.Response, *fault) {
 	at := s.mask.url(req.URL)
 	ctx, cancel := context.WithCancelCause(req.Context())
 	defer cancel(nil)
@@ -209,7 +215,7 @@ func (s *Source) try(req *http.Request, use func(*response) error) (int, *fault)
 	defer watch.Stop()
 	resp, err := s.client.http.Do(req.WithContext(ctx))
 	if err != nil {
-		return 0, s.unanswered(ctx, at, err)
+		return nil, s.unanswered(ctx, at, err)
 	}
 	defer resp.Body.Close()
 	watch.Stop()
@@ -218,19 +224,29 @@ func (s *Source) try(req *http.Request, use func(*response) error) (int, *fault)
 	defer w.watch.Stop()
 	w.watch.Stop()
 	if resp.StatusCode/100 != 2 {
-		text, _ := io.ReadAll(io.LimitReader(decoded(w, resp.Header), 4<<10)) // a hint for the reader, nothing depends on it
-		return resp.StatusCode, s.refused(resp, at, text)
+		body, _ := io.ReadAll(io.LimitReader(decoded(w, resp.Header), refusalBound)) // what came of it is enough
+		f, ruled := s.refusal(resp, at, body, r)
+		if !ruled {
+			f = s.refused(resp, at, body)
+		}
+		f.header = resp.Header
+		return resp, f
 	}
 	w.open(resp.Header)
 	err = use(&response{resp, w})
 	if err == nil || errors.Is(err, errStop) {
-		return resp.StatusCode, nil
+		return resp, nil
 	}
-	if errors.Is(err, errDone) {
-		return resp.StatusCode, &fault{raw: err}
+	if errors.Is(err, errDone) || errors.Is(err, errSplit) || errors.Is(err, errIgnored) {
+		return resp, &fault{raw: err}
 	}
-	return resp.StatusCode, s.spoiled(ctx, resp, at, err)
+	f := s.spoiled(ctx, resp, at, err)
+	f.header = resp.Header
+	return resp, f
 }
+
+// refusalBound is how much of a refusal's body is read.
+const refusalBound = 64 << 10
 
 // unanswered judges a request without an answer.
 func (s *Source) unanswered(ctx context.Context, at string, err error) *fault {
@@ -273,7 +289,15 @@ func (s *Source) spoiled(ctx context.Context, resp *http.Response, at string, er
 	}
 	var known *weir.Error
 	var syntax *syntaxError
+	var ruled *ruleFault
+	var broken *damaged
 	switch {
+	case errors.As(err, &ruled):
+		f := say(ruled.do == "retry", "%s", ruled.message)
+		f.refresh, f.after = ruled.do == "refresh", retryAfter(resp.Header, s.opt.Now())
+		return f
+	case errors.As(err, &broken):
+		return say(true, "%s", broken)
 	case errors.As(err, &known):
 		known.Message = at + ": " + known.Message
 		return &fault{err: known}
@@ -418,7 +442,7 @@ func (w *watched) Read(p []byte) (int, error) {
 	if w.out > w.limits.Page {
 		return n, errLarge
 	}
-	if w.out > 64<<20 && w.out > w.sent*w.limits.Ratio {
+	if w.out > ratioFrom && w.out > w.sent*w.limits.Ratio {
 		return n, errBomb
 	}
 	return n, err

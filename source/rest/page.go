@@ -2,7 +2,6 @@ package rest
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -30,6 +29,7 @@ type paging struct {
 	endName    string // path or headers.<name>
 	endPath    path
 	endValue   string
+	more       *pagingRules // the extension's rules; never nil
 }
 
 // pager walks the pages of one source. Its exported fields are its position: they are all that a checkpoint stores.
@@ -37,7 +37,7 @@ type pager interface {
 	// paths lists the places of an answer that turn reads.
 	paths() []path
 	// place puts the position into the request.
-	place(r *request)
+	place(r *request) error
 	// turn reads the answer to the request last placed and moves on; more is false when that was the last page.
 	turn(a *answer) (more bool, err error)
 }
@@ -47,8 +47,14 @@ type answer struct {
 	url      *url.URL
 	status   int
 	header   http.Header
-	elements int // at contentPath, before explode
+	elements int   // at contentPath, before explode
+	total    int64 // elements of this walk so far, this page's included
+	requests int   // pages of this walk so far, this one included
 	values   map[string]json.RawMessage
+	first    json.RawMessage // of the elements, when an expression asks
+	last     json.RawMessage
+	text     string         // of a refusal
+	base     map[string]any // params and window for expressions
 	// warn adds a sentence to the warnings of the run.
 	warn func(format string, args ...any)
 }
@@ -58,20 +64,29 @@ func (a *answer) value(p path) json.RawMessage { return a.values[p.String()] }
 
 // pagers makes the pager of each type.
 var pagers = map[string]func(*paging) pager{
-	"NONE":               func(*paging) pager { return nonePager{} },
+	"NONE":               func(c *paging) pager { return nonePager{c} },
 	"OFFSET":             func(c *paging) pager { return &offsetPager{c: c} },
 	"POINTER":            func(c *paging) pager { return &pointerPager{c: c} },
 	"CONTINUATION_TOKEN": func(c *paging) pager { return &tokenPager{c: c} },
 	"PAGE":               func(c *paging) pager { return &pagePager{c: c, Page: c.first} },
+	"LINK":               func(c *paging) pager { return &linkPager{c: c} },
+	"NEXT":               func(c *paging) pager { return &nextPager{c: c} },
 }
 
 // maxEmpty is how many empty pages in a row a token loop bears.
 const maxEmpty = 1000
 
-// parsePaging reads paginationParams. A missing object is one request; an empty one is refused with 1316.
-func parsePaging(raw json.RawMessage, e *expander) (paging, error) {
-	c := paging{kind: "NONE"}
-	if len(raw) == 0 || string(raw) == "null" {
+// parsePaging reads paginationParams and the extension's paging. Without both it is one request; an empty
+// paginationParams is refused with 1316.
+func parsePaging(raw json.RawMessage, more *pagingRules, e *expander) (paging, error) {
+	if more == nil {
+		more = &pagingRules{}
+	}
+	c := paging{kind: "NONE", more: more, maximum: more.Maximum, delay: time.Duration(more.Delay) * time.Millisecond}
+	if more.Type != "" {
+		c.kind = more.Type
+	}
+	if len(raw) == 0 || string(raw) == "null" || more.Type != "" {
 		return c, nil
 	}
 	tree, err := parseTree(raw)
@@ -117,10 +132,18 @@ func parsePaging(raw json.RawMessage, e *expander) (paging, error) {
 		kind: kind, limitName: f.LimitName, limit: int(f.LimitValue.Value), offsetName: f.OffsetName,
 		tokenName: f.ParameterName, tokenIn: strings.ToUpper(f.ParameterType), delay: time.Duration(f.Delay.Value) * time.Millisecond,
 		pageName: f.PageName, first: int(f.First.Value), end: string(f.End), maximum: int(f.Maximum.Value),
-		endName: f.EndName, endValue: string(f.EndValue),
+		endName: f.EndName, endValue: string(f.EndValue), more: more,
 	}
-	if c.maximum <= 0 {
+	switch {
+	case more.Maximum > 0:
+		c.maximum = more.Maximum
+	case c.kind == "PAGE" && c.maximum <= 0:
 		c.maximum = 10000
+	case c.kind != "PAGE":
+		c.maximum = 0 // only PAGE has a cap in the contract
+	}
+	if more.Delay > 0 {
+		c.delay = time.Duration(more.Delay) * time.Millisecond
 	}
 	if f.PointerPath == "" {
 		f.PointerPath = f.PointerName
@@ -130,44 +153,56 @@ func parsePaging(raw json.RawMessage, e *expander) (paging, error) {
 
 // check demands what the type needs (1316) and reads its paths.
 func (c *paging) check(pointer, token string) (err error) {
-	need := func(name, value string) {
-		if value == "" && err == nil {
-			err = weir.Errorf("CONNECTOR-1316-400", "paginationParams of type %s needs %s", c.kind, name)
-		}
-	}
+	type field struct{ name, value string }
+	position := c.more.Inject == nil // else the extension says where the position goes
+	var needs []field
 	switch c.kind {
 	case "NONE":
 	case "OFFSET":
-		need("offSetName", c.offsetName)
+		needs = []field{{"offSetName", c.offsetName}}
 	case "POINTER":
-		need("pointerPath", pointer)
-		if err == nil {
-			c.pointer, err = parsePath(pointer)
-		}
+		needs, position = []field{{"pointerPath", pointer}}, true
+		c.pointer, err = parsePath(pointer)
 	case "CONTINUATION_TOKEN":
-		need("continuationTokenPath", token)
-		need("parameterName", c.tokenName)
-		if c.tokenIn == "" {
-			c.tokenIn = "QUERYPARAM"
-		}
-		if err == nil && c.tokenIn != "QUERYPARAM" && c.tokenIn != "HEADERPARAM" {
-			err = weir.Errorf("CONNECTOR-1312-400", "parameterType %q is not QUERYPARAM or HEADERPARAM", c.tokenIn)
-		}
-		if err == nil {
-			c.token, err = parsePath(token)
+		needs = []field{{"continuationTokenPath", token}, {"parameterName", c.tokenName}}
+		if c.token, err = parsePath(token); err == nil {
+			err = c.checkToken()
 		}
 	case "PAGE":
-		need("pageParamName", c.pageName)
-		if _, numeric := strconv.Atoi(c.end); err == nil && c.end != "" && numeric != nil && !isHeader(c.end) {
-			err = weir.Errorf("CONNECTOR-1312-400", "endPageIndex %q is neither a number nor headers.<name>", c.end)
-		}
+		needs = []field{{"pageParamName", c.pageName}}
+		err = c.checkEnd()
 	default:
 		return weir.Errorf("CONNECTOR-1312-400", "pagination type %q is unknown; use one of NONE, OFFSET, POINTER, CONTINUATION_TOKEN, PAGE", c.kind)
+	}
+	for i, f := range needs {
+		if last := i == len(needs)-1; f.value == "" && (position || !last) {
+			return weir.Errorf("CONNECTOR-1316-400", "paginationParams of type %s needs %s", c.kind, f.name)
+		}
 	}
 	if err == nil && c.endName != "" && !isHeader(c.endName) {
 		c.endPath, err = parsePath(c.endName)
 	}
 	return err
+}
+
+func (c *paging) checkToken() error {
+	if c.tokenIn == "" {
+		c.tokenIn = "QUERYPARAM"
+	}
+	return weirIf(c.tokenIn != "QUERYPARAM" && c.tokenIn != "HEADERPARAM", "parameterType %q is not QUERYPARAM or HEADERPARAM", c.tokenIn)
+}
+
+func (c *paging) checkEnd() error {
+	_, err := strconv.Atoi(c.end)
+	return weirIf(c.end != "" && err != nil && !isHeader(c.end), "endPageIndex %q is neither a number nor headers.<name>", c.end)
+}
+
+// weirIf is 1312 if something is wrong.
+func weirIf(wrong bool, format string, args ...any) error {
+	if !wrong {
+		return nil
+	}
+	return weir.Errorf("CONNECTOR-1312-400", format, args...)
 }
 
 func isHeader(s string) bool { return len(s) > 8 && strings.EqualFold(s[:8], "headers.") }
@@ -215,239 +250,111 @@ func (c *paging) ended(a *answer) (ended, set bool) {
 	return there && text == c.endValue, true
 }
 
-func (c *paging) placeLimit(r *request) {
+// placeLimit asks for the page size.
+func (c *paging) placeLimit(r *request) error {
+	if l := c.more.Limit; l != nil {
+		return r.inject(&l.inject, json.Number(strconv.Itoa(l.Value)))
+	}
 	if c.limitName != "" && c.limit > 0 {
 		r.setParam(c.limitName, strconv.Itoa(c.limit))
 	}
+	return nil
 }
 
-// nonePager is one request.
-type nonePager struct{}
-
-func (nonePager) paths() []path { return nil }
-
-func (nonePager) place(*request) {}
-
-func (nonePager) turn(a *answer) (bool, error) {
-	if strings.Contains(strings.ReplaceAll(strings.Join(a.header.Values("Link"), ","), `"`, ""), "rel=next") {
-		a.warn("pagination is NONE but the answer offers a next page in its Link header")
+// placeAt puts the position where the extension says, else into the named query parameter.
+func (c *paging) placeAt(r *request, name string, v any) error {
+	if err := c.placeLimit(r); err != nil {
+		return err
 	}
-	return false, nil
+	if c.more.Inject != nil {
+		return r.inject(c.more.Inject, v)
+	}
+	text, _ := treeText(v)
+	r.setParam(name, text)
+	return nil
 }
 
-// offsetPager counts elements.
-type offsetPager struct {
-	c      *paging
-	Offset int `json:"offset"`
-}
-
-func (p *offsetPager) paths() []path { return p.c.endPaths() }
-
-func (p *offsetPager) place(r *request) {
-	p.c.placeLimit(r)
-	r.setParam(p.c.offsetName, strconv.Itoa(p.Offset))
-}
-
-func (p *offsetPager) turn(a *answer) (bool, error) {
-	step := p.c.limit
-	if step <= 0 {
-		step = a.elements
-	}
-	p.Offset += step
-	if ended, set := p.c.ended(a); set {
-		return !ended && a.elements > 0, nil
-	}
-	return p.c.full(a.elements), nil
-}
-
-// pagePager counts pages.
-type pagePager struct {
-	c    *paging
-	Page int `json:"page"`
-	Done int `json:"requests"`
-}
-
-func (p *pagePager) paths() []path { return p.c.endPaths() }
-
-func (p *pagePager) place(r *request) {
-	p.c.placeLimit(r)
-	r.setParam(p.c.pageName, strconv.Itoa(p.Page))
-}
-
-func (p *pagePager) turn(a *answer) (bool, error) {
-	at := p.Page
-	p.Page++
-	p.Done++
-	ended, set := p.c.ended(a)
-	last, counted, err := p.last(a)
-	switch {
-	case ended || set && a.elements == 0:
-		return false, nil
-	case err != nil:
-		return false, err
-	case counted && at >= last:
-		if !isHeader(p.c.end) && p.c.full(a.elements) {
-			a.warn("stopped at endPageIndex %d after a full page; the source may have more", last)
-		}
-		return false, nil
-	case !set && !p.c.full(a.elements) && (!counted || !isHeader(p.c.end) || a.elements == 0):
-		return false, nil
-	case p.Done >= p.c.maximum:
-		a.warn("stopped after %d requests (maximumRequest) although a next page was offered; records are missing", p.Done)
-		return false, nil
-	}
-	return true, nil
-}
-
-// last is the index of the last page, if endPageIndex tells it: a number is that index, a header holds the page count.
-func (p *pagePager) last(a *answer) (last int, ok bool, err error) {
-	if p.c.end == "" {
-		return 0, false, nil
-	}
-	if !isHeader(p.c.end) {
-		last, err = strconv.Atoi(p.c.end)
-		return last, err == nil, err
-	}
-	text := strings.TrimSpace(a.header.Get(p.c.end[8:]))
-	if text == "" {
-		return 0, false, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		return 0, false, weir.Errorf("CONNECTOR-1308-400", "the header %s should hold the number of pages but is %q", p.c.end[8:], text)
-	}
-	return p.c.first + n - 1, true, nil
-}
-
-// pointerPager follows links.
-type pointerPager struct {
-	c    *paging
-	Link string `json:"link,omitempty"`
-	// Token is a value that is no link; it goes into the query under the last name of the path.
-	Token string `json:"token,omitempty"`
-	Seen  seen   `json:"seen"`
-}
-
-func (p *pointerPager) paths() []path { return p.c.endPaths(p.c.pointer) }
-
-func (p *pointerPager) place(r *request) {
-	if p.Link != "" {
-		r.link = p.Link
-		return
-	}
-	p.c.placeLimit(r)
-	if p.Token != "" {
-		r.setParam(p.c.pointer.last(), p.Token)
-	}
-}
-
-func (p *pointerPager) turn(a *answer) (bool, error) {
-	text, ok := scalarText(a.value(p.c.pointer))
-	if !ok || text == "" || text == "false" {
-		return false, nil
-	}
-	if ended, set := p.c.ended(a); set && ended {
-		a.warn("stopped at the end condition although the answer offered a next page")
-		return false, nil
-	}
-	link, isLink := resolve(a.url, text)
-	if !isLink {
-		if text == p.Token {
-			return false, nil
-		}
-		p.Link, p.Token = "", text
-	} else {
-		if link == a.url.String() {
-			return false, nil
-		}
-		p.Link, p.Token = link, ""
-		text = link
-	}
-	if p.Seen.add(a.url.String()); p.Seen.has(text) {
-		return false, weir.Errorf("CONNECTOR-1308-400", "the source's paging goes round in circles: the next page %q was read before", text)
-	}
-	p.Seen.add(text)
-	return true, nil
-}
-
-// resolve reads a next-page value as a link: absolute, or relative to the current address. ok is false for a bare token.
-func resolve(current *url.URL, text string) (link string, ok bool) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return "", false
-	}
-	if u.Scheme == "http" || u.Scheme == "https" {
-		return u.String(), u.Host != ""
-	}
-	pathLike := strings.HasPrefix(text, "/") || strings.HasPrefix(text, "?") || strings.HasPrefix(text, ".")
-	if u.Scheme != "" || !pathLike && (u.RawQuery == "" || !strings.Contains(u.RawQuery, "=")) {
-		return "", false
-	}
-	return current.ResolveReference(u).String(), true
-}
-
-// tokenPager passes a token on.
-type tokenPager struct {
-	c     *paging
-	Token string `json:"token,omitempty"`
-	Empty int    `json:"empty,omitempty"`
-	Seen  seen   `json:"seen"`
-}
-
-func (p *tokenPager) paths() []path { return p.c.endPaths(p.c.token) }
-
-func (p *tokenPager) place(r *request) {
-	p.c.placeLimit(r)
-	if p.Token == "" {
-		return
-	}
-	if p.c.tokenIn == "HEADERPARAM" {
-		r.setHeader(p.c.tokenName, p.Token)
-	} else {
-		r.setParam(p.c.tokenName, p.Token)
-	}
-}
-
-func (p *tokenPager) turn(a *answer) (bool, error) {
-	token := tokenText(a.value(p.c.token))
-	if token == "" {
-		return false, nil
-	}
-	if ended, set := p.c.ended(a); set && ended {
-		if a.elements > 0 {
-			a.warn("stopped at the end condition although the answer carried another token")
-		}
-		return false, nil
-	}
-	if a.elements == 0 {
-		if token == p.Token {
-			return false, nil
-		}
-		if p.Empty++; p.Empty >= maxEmpty {
-			return false, weir.Errorf("CONNECTOR-1308-400", "the source gave %d empty pages in a row, each with a new token", p.Empty)
-		}
-	} else {
-		p.Empty = 0
-		if token == p.Token || p.Seen.has(token) {
-			return false, weir.Errorf("CONNECTOR-1308-400", "the source's paging goes round in circles: it gave the token %q again, with records", shorten(token, 80))
+// paths lists what the extension's rules read.
+func (c *paging) rulePaths(more []path) []path {
+	for _, p := range []*place{c.more.hasMore, c.more.total} {
+		if p != nil && p.path != nil {
+			more = append(more, p.path)
 		}
 	}
-	p.Token = token
-	p.Seen.add(token)
-	return true, nil
+	for _, x := range []*expression{c.more.next, c.more.stop} {
+		if x != nil {
+			more = append(more, x.pages...)
+		}
+	}
+	return more
 }
 
-// tokenText is a token as text; objects and arrays as their JSON.
-func tokenText(raw json.RawMessage) string {
-	if text, ok := scalarText(raw); ok {
-		return text
+// decide applies the extension's stop rules to what the pager says: a stop expression, has-more, a total and an empty
+// page. has-more and total overrule a short page; missing ones leave it to the pager.
+func (c *paging) decide(a *answer, more bool) (bool, error) {
+	m := c.more
+	if m.stop != nil {
+		stop, err := m.stop.truth(a.vars())
+		if err != nil || stop {
+			return false, err
+		}
 	}
-	return string(compact(nil, raw))
+	counted := c.kind == "OFFSET" || c.kind == "PAGE" // these can always go on; the others need an offer
+	if m.hasMore != nil {
+		if text, ok := m.hasMore.text(a); ok {
+			goes := truthy(text)
+			more = goes && (more || counted && a.elements > 0)
+		}
+	}
+	if m.total != nil {
+		text, ok := m.total.text(a)
+		if n, err := strconv.ParseInt(text, 10, 64); ok && err == nil {
+			done := a.total
+			if m.Counts == "pages" {
+				done = int64(a.requests)
+			}
+			more = done < n && (more || counted && (a.elements > 0 || m.Counts == "pages"))
+		}
+	}
+	if m.Empty && a.elements == 0 {
+		more = false
+	}
+	if more && c.maximum > 0 && a.requests >= c.maximum && c.kind != "PAGE" {
+		a.warn("stopped after %d requests (maximum) although a next page was offered; records are missing", a.requests)
+		return false, nil
+	}
+	return more, nil
 }
 
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
+func truthy(text string) bool {
+	switch strings.ToLower(text) {
+	case "", "false", "0", "null", "no", "[]", "{}":
+		return false
 	}
-	return fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8(s[:n], ""), len(s))
+	return true
+}
+
+// vars are the names of an answer for expressions.
+func (a *answer) vars() map[string]any {
+	headers := map[string]any{}
+	for name, v := range a.header {
+		headers[strings.ToLower(name)] = strings.Join(v, ", ")
+	}
+	page := map[string]any{}
+	for text, raw := range a.values {
+		if p, err := parsePath(text); err == nil && len(raw) > 0 {
+			nest(page, p, toCEL(raw))
+		}
+	}
+	out := map[string]any{
+		"page": page, "headers": headers, "status": int64(a.status), "url": "", "elements": int64(a.elements), "records": a.total,
+		"requests": int64(a.requests), "first": toCEL(a.first), "last": toCEL(a.last), "position": nil, "text": a.text,
+	}
+	if a.url != nil {
+		out["url"] = a.url.String()
+	}
+	for name, v := range a.base {
+		out[name] = v
+	}
+	return out
 }

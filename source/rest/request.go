@@ -20,7 +20,12 @@ type request struct {
 	base, link string
 	query      []queryParam
 	headers    []pair
-	body       any // a tree, nil for none
+	body       any            // a tree, nil for none
+	kind       string         // of body: a key of bodyTypes
+	typ        string         // Content-Type, "" for the usual one of kind
+	marks      []pair         // values for places in the path
+	rules      *extension     // how to judge the answers; nil for the contract's way
+	vars       map[string]any // params and window for the rules
 }
 
 // queryParam is name and value as plain text, or as they stood in the path (raw).
@@ -49,19 +54,7 @@ func (r *request) setHeader(name, value string) {
 }
 
 // setMember sets a member of the body, which becomes an object if there is none.
-func (r *request) setMember(name string, value any) error {
-	if r.body == nil {
-		r.body = &object{}
-	}
-	o, ok := r.body.(*object)
-	if !ok {
-		return weir.Errorf("CONNECTOR-1312-400", "the body is not an object, so %s cannot be put into it", name)
-	}
-	o = &object{names: slices.Clone(o.names), values: slices.Clone(o.values)} // the template stays as it is
-	o.set(name, value)
-	r.body = o
-	return nil
-}
+func (r *request) setMember(name string, value any) error { return r.setAt(path{{name: name}}, value) }
 
 // setAddress splits an expanded host and path into base and query.
 func (r *request) setAddress(host, path string) error {
@@ -108,7 +101,7 @@ func (r *request) address() string {
 		}
 		b.WriteString(queryEscape(q.name) + "=" + queryEscape(q.value))
 	}
-	return b.String()
+	return r.fillMarks(b.String())
 }
 
 // origin is scheme, host and port: where credentials may go.
@@ -133,9 +126,10 @@ func (r *request) home() string {
 var plainHeaders = map[string]bool{"Accept": true, "Accept-Language": true, "Accept-Encoding": true, "Content-Type": true, "User-Agent": true}
 
 // build makes the HTTP request. A link that left the source's origin gets no credentials: no headers of the spec but
-// harmless ones, and apply, which adds the authentication, is not called.
-func (r *request) build(ctx context.Context, apply func(context.Context, *request) error) (*http.Request, error) {
+// harmless ones, and auth, which adds the authentication, is not asked.
+func (r *request) build(ctx context.Context, auth authenticator) (*http.Request, error) {
 	c := r.clone()
+	address := ""
 	if c.link != "" {
 		u, err := url.Parse(c.link)
 		if err != nil {
@@ -143,24 +137,21 @@ func (r *request) build(ctx context.Context, apply func(context.Context, *reques
 		}
 		if origin(u) != r.home() {
 			c.headers = slices.DeleteFunc(c.headers, func(h pair) bool { return !plainHeaders[http.CanonicalHeaderKey(h.name)] })
-			apply = nil
-		} else {
-			c.query = nil
+			auth = noAuth{}
 		}
+		c.query = nil // the link has its own; what auth adds is merged
 	}
-	if apply != nil {
-		if err := apply(ctx, c); err != nil {
-			return nil, err
-		}
+	if err := auth.apply(ctx, c); err != nil {
+		return nil, err
 	}
-	address := c.address()
-	if c.link != "" && apply != nil {
+	if address = c.address(); c.link != "" {
 		address = mergeQuery(c.link, c.query)
 	}
 	var body io.Reader
+	var raw []byte
 	if c.body != nil {
-		raw, err := plainJSON(c.body)
-		if err != nil {
+		var err error
+		if raw, err = c.encode(); err != nil {
 			return nil, err
 		}
 		body = bytes.NewReader(raw)
@@ -169,9 +160,20 @@ func (r *request) build(ctx context.Context, apply func(context.Context, *reques
 	if err != nil {
 		return nil, weir.Errorf("CONNECTOR-1312-400", "the request address or method is not valid: %s %s", c.method, c.base)
 	}
-	for _, h := range c.headers {
+	if err := c.writeHeaders(req); err != nil {
+		return nil, err
+	}
+	if signs, ok := auth.(signer); ok {
+		return req, signs.sign(ctx, req, raw)
+	}
+	return req, nil
+}
+
+// writeHeaders sets the headers of the request and what every request has.
+func (r *request) writeHeaders(req *http.Request) error {
+	for _, h := range r.headers {
 		if strings.ContainsAny(h.value, "\r\n\x00") || h.name == "" || strings.ContainsAny(h.name, " \r\n:\x00") {
-			return nil, weir.Errorf("CONNECTOR-1007-400", "the header %q cannot be sent: its name or value holds characters that headers may not have", h.name)
+			return weir.Errorf("CONNECTOR-1007-400", "the header %q cannot be sent: its name or value holds characters that headers may not have", h.name)
 		}
 		if strings.EqualFold(h.name, "Host") {
 			req.Host = h.value
@@ -179,19 +181,21 @@ func (r *request) build(ctx context.Context, apply func(context.Context, *reques
 		}
 		req.Header.Set(h.name, h.value)
 	}
-	if body != nil && req.Header.Get("Content-Type") == "" {
-		req.Header.Set("Content-Type", "application/json")
+	usual := func(name, value string) {
+		if req.Header.Get(name) == "" {
+			req.Header.Set(name, value)
+		}
 	}
-	if req.Header.Get("Accept") == "" {
-		req.Header.Set("Accept", "application/json")
+	if r.body != nil {
+		if r.typ != "" {
+			usual("Content-Type", r.typ)
+		}
+		usual("Content-Type", bodyTypes[r.kind])
 	}
-	if req.Header.Get("Accept-Encoding") == "" {
-		req.Header.Set("Accept-Encoding", "gzip")
-	}
-	if req.Header.Get("User-Agent") == "" {
-		req.Header.Set("User-Agent", "weir")
-	}
-	return req, nil
+	usual("Accept", "application/json")
+	usual("Accept-Encoding", "gzip")
+	usual("User-Agent", "weir")
+	return nil
 }
 
 // mergeQuery adds the parameters that link does not have (keys that travel in the query).

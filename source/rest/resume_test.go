@@ -20,6 +20,8 @@ var resumable = map[string]struct {
 	"OFFSET":             {fakesource.Paging{Type: "offset"}, `"type":"OFFSET","limitName":"limit","limitValue":7,"offSetName":"offset"`},
 	"PAGE":               {fakesource.Paging{Type: "page", First: 1}, `"type":"PAGE","limitName":"limit","limitValue":7,"pageParamName":"page","initialPageIndex":1`},
 	"CONTINUATION_TOKEN": {fakesource.Paging{Type: "token", EmptyEvery: 5, Repeat: true}, `"type":"CONTINUATION_TOKEN","limitName":"limit","limitValue":7,"continuationTokenPath":"$.next","parameterName":"cursor"`},
+	"LINK":               {fakesource.Paging{Type: "link", EmptyEvery: 6}, `"type":"LINK"`},
+	"NEXT":               {fakesource.Paging{Type: "token", Kind: "object", TokenIn: "body", Next: "meta.next"}, `"type":"NEXT","next":"page.meta.next","inject":{"body":"$.cursor"}`},
 	"POINTER":            {fakesource.Paging{Type: "pointer", Relative: true, NextFirst: true, EmptyLast: true}, `"type":"POINTER","limitName":"limit","limitValue":7,"pointerPath":"$.next"`},
 }
 
@@ -33,7 +35,11 @@ func TestKilledAnywhere(t *testing.T) {
 				const n = 60
 				fake := fakesource.New(fakesource.Scenario{Path: "/items", Records: n, Content: "items", Paging: r.paging, Faults: []fakesource.Fault{{Every: 4 + round%7, Kind: []string{"cut", "status", "length"}[round%3], Status: 503}}})
 				srv := httptest.NewServer(fake)
-				b := binding(srv.URL, `{"urlParams":{"host":"$HOST","path":"/items"},"contentPath":"$.items","paginationParams":{`+r.attributes+`}}`)
+				attributes := `"paginationParams":{` + r.attributes + `}`
+				if name == "LINK" || name == "NEXT" {
+					attributes = `"weir":{"body":{},"paging":{` + r.attributes + `}}`
+				}
+				b := binding(srv.URL, `{"urlParams":{"host":"$HOST","path":"/items","method":"POST","queryParams":{"limit":7}},"contentPath":"$.items",`+attributes+`}`)
 				var got []string
 				var from weir.Checkpoint
 				pages, kills := 0, 0

@@ -327,7 +327,7 @@ func TestScripts(t *testing.T) {
 					authSeen[looseName(sp.AuthSpec[i].Type)] = true
 				}
 				if a, err := sp.source(sc.params); err == nil {
-					if pg, err := parsePaging(a.PaginationParams, &expander{params: &params{}}); err == nil {
+					if pg, err := parsePaging(a.PaginationParams, a.ext.Paging, &expander{params: &params{}}); err == nil {
 						pagersSeen[pg.kind] = true
 					}
 				}

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"iter"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -28,7 +25,8 @@ type Options struct {
 	// Sleep waits between attempts and pages; nil really waits.
 	Sleep func(ctx context.Context, d time.Duration) error
 
-	trace func(*http.Request)
+	// Trace, if set, sees every request to the source before it is sent, credentials included.
+	Trace func(*http.Request)
 }
 
 // Source reads one REST source. Its methods may be called from several goroutines.
@@ -117,17 +115,32 @@ func (s *spec) layers(b *weir.Binding, explore json.RawMessage) (*params, error)
 
 // plan is a source ready to be read: the definition and the request of its first page without paging.
 type plan struct {
-	def *definition
-	req *request
+	def    *definition
+	req    *request
+	window weir.Window
+	vars   map[string]any // params and window for expressions
 }
 
-// plan resolves the definition for a window; nil is an explore, which has none.
-func (s *Source) plan(ctx context.Context, p *params, w *weir.Window, raw ...json.RawMessage) (*plan, error) {
+// attributes finds the request definition of the binding; object names a stream for an explore.
+func (s *Source) attributes(p *params, object string, raw ...json.RawMessage) (*attributes, error) {
 	a, err := s.spec.source(raw...)
 	if err != nil {
 		return nil, err
 	}
+	name, _ := p.text("stream")
+	if len(a.ext.Streams) > 0 && a.ext.Streams[object] != nil {
+		name = object
+	}
+	return a.stream(name)
+}
+
+// plan resolves a request definition for a window; nil is an explore, which has none.
+func (s *Source) plan(ctx context.Context, p *params, w *weir.Window, a *attributes) (*plan, error) {
 	e := &expander{params: p}
+	if pg := a.ext.Paging; pg != nil && pg.Inject != nil && pg.Inject.Path != "" {
+		mark := map[string]json.RawMessage{pg.Inject.Path: quote(pathMark(pg.Inject.Path))}
+		e.params = &params{layers: append([]map[string]json.RawMessage{mark}, p.layers...)}
+	}
 	def, err := a.define(e)
 	if err == nil {
 		err = e.err()
@@ -140,7 +153,35 @@ func (s *Source) plan(ctx context.Context, p *params, w *weir.Window, raw ...jso
 	if err != nil {
 		return nil, err
 	}
-	return &plan{def, r}, def.schedule.place(r, w)
+	pl := &plan{def: def, req: r}
+	if w != nil {
+		pl.window = *w
+	}
+	pl.vars = map[string]any{"params": p.vars(), "window": windowVars(pl.window)}
+	r.rules, r.vars = def.ext, pl.vars
+	if err := def.schedule.place(r, w); err != nil {
+		return nil, err
+	}
+	return pl, def.ext.Cursor.place(r, w)
+}
+
+// vars are the parameters for expressions.
+func (p *params) vars() map[string]any {
+	out := map[string]any{}
+	for i := len(p.layers) - 1; i >= 0; i-- {
+		for name, raw := range p.layers[i] {
+			out[name] = toCEL(raw)
+		}
+	}
+	return out
+}
+
+func windowVars(w weir.Window) map[string]any {
+	out := map[string]any{"start": "", "end": w.End.UTC().Format(time.RFC3339Nano)}
+	if !w.Start.IsZero() {
+		out["start"] = w.Start.UTC().Format(time.RFC3339Nano)
+	}
+	return out
 }
 
 // slice renders the times of a window. An explore takes the backfill form up to now.
@@ -193,7 +234,7 @@ func (s *Source) request(ctx context.Context, def *definition, e *expander) (*re
 	if err != nil {
 		return nil, err
 	}
-	r := &request{method: def.method}
+	r := &request{method: def.method, kind: def.bodyKind, typ: def.bodyType}
 	p := e.path(def.path)
 	query := make([]pair, len(def.query))
 	for i, q := range def.query {
@@ -202,7 +243,7 @@ func (s *Source) request(ctx context.Context, def *definition, e *expander) (*re
 	for _, h := range def.headers {
 		r.headers = append(r.headers, pair{e.text(h.name), e.text(h.value)})
 	}
-	if def.body != nil && def.method != http.MethodGet {
+	if def.body != nil {
 		if r.body, err = mapStrings(def.body, e.value); err != nil {
 			return nil, err
 		}
@@ -274,7 +315,7 @@ func (s *Source) endpoint(ctx context.Context) (string, error) {
 
 // Shape tells the mapping how the records are wrapped.
 func (s *Source) Shape() weir.Shape {
-	a, err := s.spec.source(s.b.Params)
+	a, err := s.attributes(s.params, "", s.b.Params)
 	if err != nil {
 		return weir.Shape{}
 	}
@@ -283,178 +324,4 @@ func (s *Source) Shape() weir.Shape {
 		return weir.Shape{}
 	}
 	return weir.Shape{Wrapper: sel.wrapper}
-}
-
-// position is the content of a checkpoint.
-type position struct {
-	Type  string          `json:"type"`
-	Pager json.RawMessage `json:"pager"`
-	Last  uint64          `json:"last,omitempty"` // hash of the records of the last full page
-	Same  int             `json:"same,omitempty"` // full pages in a row with that hash
-}
-
-// samePages is how many equal full pages in a row show that the source ignores its paging parameters.
-const samePages = 3
-
-// Pages reads the source page by page from a position; nil is the beginning. A page whose answer breaks off is fetched
-// again. After an error nothing of the open page counts: continue from the last chunk with PageEnd.
-func (s *Source) Pages(ctx context.Context, w weir.Window, from weir.Checkpoint) iter.Seq2[weir.Chunk, error] {
-	return func(yield func(weir.Chunk, error) bool) {
-		rd, err := s.reader(ctx, w, from)
-		for err == nil {
-			var more bool
-			if more, err = rd.page(ctx, yield); err == nil && !more {
-				return
-			}
-		}
-		if !errors.Is(err, errDone) {
-			yield(weir.Chunk{}, err)
-		}
-	}
-}
-
-// errDone says that the consumer wants no more.
-var errDone = errors.New("the reader of the pages stopped")
-
-// reader is one walk over the pages.
-type reader struct {
-	s     *Source
-	plan  *plan
-	pager pager
-	pos   position
-	cut   *cutter
-	sink  sink
-	probe []path
-	first bool
-	bytes int64 // of the open page, already told in chunks
-}
-
-func (s *Source) reader(ctx context.Context, w weir.Window, from weir.Checkpoint) (*reader, error) {
-	p, err := s.plan(ctx, s.params, &w, s.b.Params)
-	if err != nil {
-		return nil, err
-	}
-	rd := &reader{s: s, plan: p, pager: pagers[p.def.paging.kind](&p.def.paging), first: len(from) == 0}
-	if len(from) > 0 {
-		err := json.Unmarshal(from, &rd.pos)
-		if err == nil && rd.pos.Type != p.def.paging.kind {
-			err = fmt.Errorf("it belongs to paging of type %s", rd.pos.Type)
-		}
-		if err == nil && len(rd.pos.Pager) > 0 && p.def.paging.kind != "NONE" {
-			err = json.Unmarshal(rd.pos.Pager, rd.pager)
-		}
-		if err != nil {
-			return nil, weir.Errorf("CONNECTOR-1014-400", "the checkpoint does not fit this source: %w", err)
-		}
-	}
-	rd.pos.Type = p.def.paging.kind
-	rd.probe = rd.pager.paths()
-	rd.cut = newCutter(&p.def.content, p.def.explode, rd.probe, s.opt.TempDir, rd.sink.put)
-	return rd, nil
-}
-
-// page reads one page. more tells whether another one follows.
-func (rd *reader) page(ctx context.Context, yield func(weir.Chunk, error) bool) (more bool, err error) {
-	s := rd.s
-	r := rd.plan.req.clone()
-	rd.pager.place(r)
-	rd.sink.next()
-	rd.bytes = 0
-	var a *answer
-	var url string
-	err = s.fetch(ctx, r, func(resp *response) error {
-		url = s.mask.url(resp.Request.URL)
-		rd.sink.reset()
-		rd.sink.emit = func(data []byte, records int) error {
-			c := weir.Chunk{Data: data, Records: records, Bytes: rd.fresh(), URL: url}
-			if !yield(c, nil) {
-				return errDone
-			}
-			return nil
-		}
-		var err error
-		a, err = rd.read(resp)
-		return err
-	})
-	if err != nil {
-		return false, err
-	}
-	c := weir.Chunk{PageEnd: true, URL: url}
-	a.warn = func(format string, args ...any) {
-		c.Warnings = append(c.Warnings, s.mask.text(fmt.Sprintf(format, args...)))
-	}
-	if more, err = rd.turn(a); err != nil {
-		return false, err
-	}
-	if rd.first && !rd.cut.found && a.status != http.StatusNoContent {
-		a.warn("%s", rd.cut.absent())
-	}
-	rd.first = false
-	if more {
-		if c.Next, err = rd.checkpoint(); err != nil {
-			return false, err
-		}
-	}
-	if c.Data, c.Records, err = rd.sink.finish(); err != nil {
-		return false, err
-	}
-	c.Bytes = rd.fresh()
-	if !yield(c, nil) {
-		return false, errDone
-	}
-	if more && rd.plan.def.paging.delay > 0 {
-		err = s.opt.Sleep(ctx, rd.plan.def.paging.delay)
-	}
-	return more, err
-}
-
-// fresh is how many bytes of the open page were not told yet.
-func (rd *reader) fresh() int64 {
-	n := max(rd.cut.read-rd.bytes, 0)
-	rd.bytes += n
-	return n
-}
-
-// read cuts one answer.
-func (rd *reader) read(resp *response) (*answer, error) {
-	a := &answer{url: resp.Request.URL, status: resp.StatusCode, header: resp.Header, values: map[string]json.RawMessage{}}
-	rd.cut.begin()
-	if resp.StatusCode == http.StatusNoContent {
-		return a, nil
-	}
-	if err := rd.cut.run(resp.body); err != nil {
-		return nil, err
-	}
-	a.elements = rd.cut.elements
-	for i, p := range rd.probe {
-		a.values[p.String()] = rd.cut.probes[i]
-	}
-	return a, nil
-}
-
-// turn lets the pager decide, and stops a source that gives the same full page for ever.
-func (rd *reader) turn(a *answer) (bool, error) {
-	rd.sink.close()
-	if a.elements > 0 && rd.plan.def.paging.full(a.elements) && rd.pos.Last == rd.sink.sum {
-		rd.pos.Same++
-	} else {
-		rd.pos.Last, rd.pos.Same = rd.sink.sum, 1
-	}
-	more, err := rd.pager.turn(a)
-	if err == nil && more && rd.pos.Same >= samePages {
-		err = weir.Errorf("CONNECTOR-1308-400", "%d pages in a row held the same %d records: the source ignores its paging parameters", rd.pos.Same, a.elements)
-	}
-	if a.status == http.StatusNoContent {
-		more = false
-	}
-	return more, err
-}
-
-func (rd *reader) checkpoint() (weir.Checkpoint, error) {
-	var err error
-	if rd.pos.Pager, err = json.Marshal(rd.pager); err != nil {
-		return nil, err
-	}
-	raw, err := json.Marshal(rd.pos)
-	return weir.Checkpoint(raw), err
 }

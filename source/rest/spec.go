@@ -3,6 +3,8 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,6 +53,105 @@ type attributes struct {
 	Preview           string          `json:"preview"`
 	// Spec is the schema of a generic source's request definition.
 	Spec json.RawMessage `json:"spec"`
+	// Weir is our extension (see extension).
+	Weir json.RawMessage `json:"weir"`
+
+	raw json.RawMessage
+	ext *extension
+}
+
+// UnmarshalJSON keeps the text beside the lens, for streams that change parts of it.
+func (a *attributes) UnmarshalJSON(raw []byte) error {
+	type plain attributes
+	if err := json.Unmarshal(raw, (*plain)(a)); err != nil {
+		return err
+	}
+	a.raw = bytes.Clone(raw)
+	return nil
+}
+
+// with returns the attributes with the members of over in the place of their own; urlParams and weir are changed member
+// by member. streams and partition are not inherited.
+func (a *attributes) with(over json.RawMessage) (*attributes, error) {
+	fail := func(err error) (*attributes, error) {
+		return nil, weir.Errorf("CONNECTOR-1312-400", "a stream or parent of attributes.weir cannot be read: %w", err)
+	}
+	var base, change map[string]json.RawMessage
+	if err := json.Unmarshal(a.raw, &base); err != nil {
+		return fail(err)
+	}
+	if err := json.Unmarshal(over, &change); err != nil {
+		return fail(err)
+	}
+	merge := func(name string, drop ...string) error {
+		var b, c map[string]json.RawMessage
+		if err := json.Unmarshal(orEmpty(base[name]), &b); err != nil {
+			return err
+		}
+		if err := json.Unmarshal(orEmpty(change[name]), &c); err != nil {
+			return err
+		}
+		for _, d := range drop {
+			delete(b, d)
+		}
+		maps.Copy(b, c)
+		raw, err := json.Marshal(b)
+		change[name] = raw
+		return err
+	}
+	if err := merge("urlParams"); err != nil {
+		return fail(err)
+	}
+	if err := merge("weir", "streams", "partition"); err != nil {
+		return fail(err)
+	}
+	maps.Copy(base, change)
+	raw, err := json.Marshal(base)
+	if err != nil {
+		return fail(err)
+	}
+	out := &attributes{}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return fail(err)
+	}
+	return out, out.load()
+}
+
+func orEmpty(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 || string(raw) == "null" {
+		return json.RawMessage("{}")
+	}
+	return raw
+}
+
+// load reads the extension.
+func (a *attributes) load() (err error) {
+	a.ext, err = parseExtension(a.Weir)
+	return err
+}
+
+// stream picks one of the extension's streams by the source parameter stream or the object of an explore. Without
+// streams it is the attributes themselves.
+func (a *attributes) stream(name string) (*attributes, error) {
+	if len(a.ext.Streams) == 0 {
+		return a, nil
+	}
+	names := slices.Sorted(maps.Keys(a.ext.Streams))
+	if name == "" && len(names) == 1 {
+		name = names[0]
+	}
+	raw, ok := a.ext.Streams[name]
+	if !ok {
+		return nil, weir.Errorf("CONNECTOR-1304-400", "the source has several streams; set the source parameter stream to one of %s", strings.Join(names, ", "))
+	}
+	out, err := a.with(raw)
+	if err != nil {
+		return nil, err
+	}
+	if out.ext.Streams = nil; len(out.ext.Partition) > 0 { // a partition may name its siblings
+		out.ext.Streams = a.ext.Streams
+	}
+	return out, nil
 }
 
 // pair is a named text.
@@ -67,6 +168,8 @@ type definition struct {
 	schedule           schedule
 	schema             json.RawMessage
 	rawPreview         bool
+	ext                *extension
+	bodyKind, bodyType string
 }
 
 // schedule is scheduleParams of a source (§6.8).
@@ -98,7 +201,8 @@ func (s *spec) generic() bool { return s.SourceSpec.Attributes.URLParams == nil 
 // source finds the request definition: in the spec, or for a generic spec in the first of params that has one.
 func (s *spec) source(params ...json.RawMessage) (*attributes, error) {
 	if !s.generic() {
-		return &s.SourceSpec.Attributes, nil
+		a := s.SourceSpec.Attributes
+		return &a, a.load()
 	}
 	for _, p := range params {
 		if len(p) == 0 {
@@ -109,17 +213,20 @@ func (s *spec) source(params ...json.RawMessage) (*attributes, error) {
 			return nil, weir.Errorf("CONNECTOR-1312-400", "the request definition in the source parameters cannot be read: %w", err)
 		}
 		if a.URLParams != nil {
-			return &a, nil
+			return &a, a.load()
 		}
 	}
 	return nil, weir.Errorf("CONNECTOR-1304-400", "urlParams is missing: this source takes its request definition (urlParams, contentPath, paginationParams, scheduleParams) from the source parameters")
 }
 
-// define turns attributes into the model. Placeholders in paths, limits and schedule texts are resolved through p
-// (nil leaves them); those of the request itself are resolved per request.
+// define turns attributes into the model. Placeholders in paths, limits and schedule texts are resolved; those of the
+// request itself are resolved per request.
 func (a *attributes) define(e *expander) (*definition, error) {
-	d := &definition{schema: object2(a.Schema), rawPreview: strings.EqualFold(a.Preview, "raw")}
+	d := &definition{schema: object2(a.Schema), rawPreview: strings.EqualFold(a.Preview, "raw"), ext: a.ext}
 	u := a.URLParams
+	if u == nil {
+		return nil, weir.Errorf("CONNECTOR-1304-400", "urlParams is missing")
+	}
 	d.host, d.path, d.method = u.Host, u.Path, strings.ToUpper(strings.TrimSpace(u.Method))
 	if d.host == "" {
 		d.host = u.Hostname
@@ -134,34 +241,13 @@ func (a *attributes) define(e *expander) (*definition, error) {
 	if d.headers, err = pairs("headerParams", a.HeaderParams); err != nil {
 		return nil, err
 	}
-	if len(a.BodyParams) > 0 && string(a.BodyParams) != "null" {
-		if d.body, err = parseTree(a.BodyParams); err != nil {
-			return nil, weir.Errorf("CONNECTOR-1312-400", "bodyParams cannot be read: %w", err)
-		}
-	}
-	content, text, err := parseSelector("contentPath", a.ContentPath, e)
-	if err != nil {
+	if err := a.defineBody(d); err != nil {
 		return nil, err
 	}
-	if content == nil {
-		content = &selector{}
-	}
-	d.content = *content
-	d.rawPreview = d.rawPreview || text
-	if d.explode, _, err = parseSelector("explodeEntityPath", a.ExplodeEntityPath, e); err != nil {
+	if err := a.defineContent(d, e); err != nil {
 		return nil, err
 	}
-	if d.explode != nil {
-		for _, st := range d.explode.path {
-			if st.kind != byName {
-				return nil, weir.Errorf("CONNECTOR-1314-400", "explodeEntityPath %s may hold only names", d.explode.path)
-			}
-		}
-		if len(d.explode.path) == 0 {
-			d.explode = nil
-		}
-	}
-	if d.paging, err = parsePaging(a.PaginationParams, e); err != nil {
+	if d.paging, err = parsePaging(a.PaginationParams, a.ext.Paging, e); err != nil {
 		return nil, err
 	}
 	if len(a.ScheduleParams) > 0 {
@@ -170,6 +256,55 @@ func (a *attributes) define(e *expander) (*definition, error) {
 		}
 	}
 	return d, nil
+}
+
+// defineBody reads bodyParams, which only a POST sends, or the extension's body, which any method may.
+func (a *attributes) defineBody(d *definition) (err error) {
+	if b := a.ext.Body; b != nil {
+		d.bodyKind, d.bodyType = b.Kind, b.Type
+		d.body, err = b.tree()
+		return err
+	}
+	if d.method != "POST" || len(a.BodyParams) == 0 || string(a.BodyParams) == "null" {
+		return nil
+	}
+	if d.body, err = parseTree(a.BodyParams); err != nil {
+		return weir.Errorf("CONNECTOR-1312-400", "bodyParams cannot be read: %w", err)
+	}
+	return nil
+}
+
+// defineContent reads contentPath and explodeEntityPath.
+func (a *attributes) defineContent(d *definition, e *expander) error {
+	content, text, err := parseSelector("contentPath", a.ContentPath, e)
+	if err != nil {
+		return err
+	}
+	if content == nil {
+		content = &selector{}
+	}
+	d.content = *content
+	d.rawPreview = (d.rawPreview || text) && a.ext.Answer.format() == "json" && len(a.ext.Answer.Decode) == 0
+	if d.explode, _, err = parseSelector("explodeEntityPath", a.ExplodeEntityPath, e); err != nil {
+		return err
+	}
+	if d.explode != nil {
+		for _, st := range d.explode.path {
+			if st.kind != byName {
+				return weir.Errorf("CONNECTOR-1314-400", "explodeEntityPath %s may hold only names", d.explode.path)
+			}
+		}
+		if len(d.explode.path) == 0 {
+			d.explode = nil
+		}
+	}
+	if a.ext.Answer.format() != "xml" {
+		return nil
+	}
+	if len(d.content.path) == 0 || slices.ContainsFunc(d.content.path, func(st step) bool { return st.kind != byName }) {
+		return weir.Errorf("CONNECTOR-1314-400", "contentPath %s must name the record element from the root of the XML on", d.content.path)
+	}
+	return nil
 }
 
 // object2 keeps a non-empty JSON object and drops everything else.

@@ -130,6 +130,8 @@ func mapStrings(v any, fn func(string) (any, error)) (any, error) {
 	switch v := v.(type) {
 	case string:
 		return fn(v)
+	case verbatim:
+		return string(v), nil
 	case *object:
 		out := &object{}
 		for i, n := range v.names {

@@ -1,0 +1,113 @@
+package rest
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"weir"
+)
+
+// extra is a member that is added to records, ready to be written.
+type extra struct {
+	name string
+	text []byte // "name":value
+}
+
+// refiner stands between the cutter and the sink: it drops the records the spec does not want and adds the members it
+// wants. Without rules it passes records on untouched.
+type refiner struct {
+	next    func(pre, rec, post []byte) error
+	rules   *extension
+	extras  []extra
+	window  weir.Window
+	vars    map[string]any
+	scratch []byte
+	dropped int64
+}
+
+// deletedMark makes a record delete its row in an upserting dataset (contract flow-service §2.4).
+var deletedMark = extra{"_change_request_type", []byte(`"_change_request_type":"d"`)}
+
+func (f *refiner) idle() bool {
+	x := f.rules
+	return len(f.extras) == 0 && x.filter == nil && x.deleted == nil && (x.Cursor == nil || !x.Cursor.Filter)
+}
+
+func (f *refiner) put(pre, rec, post []byte) error {
+	if f.idle() {
+		return f.next(pre, rec, post)
+	}
+	f.scratch = append(append(append(f.scratch[:0], pre...), rec...), post...)
+	whole := f.scratch
+	var deleted bool
+	if f.rules.filter != nil || f.rules.deleted != nil {
+		vars := map[string]any{"record": toCEL(whole)}
+		for name, v := range f.vars {
+			vars[name] = v
+		}
+		if f.rules.filter != nil {
+			if keep, err := f.rules.filter.truth(vars); err != nil || !keep {
+				f.dropped++
+				return err
+			}
+		}
+		if f.rules.deleted != nil {
+			var err error
+			if deleted, err = f.rules.deleted.truth(vars); err != nil {
+				return err
+			}
+		}
+	}
+	if c := f.rules.Cursor; c != nil && c.Filter && !c.within(pluck(whole, c.field), f.window) {
+		f.dropped++
+		return nil
+	}
+	s := scanner{buf: whole, final: true}
+	head := append(make([]byte, 0, 64), '{')
+	add := func(e extra) {
+		if _, has := s.member(0, e.name); !has {
+			head = append(append(head, e.text...), ',')
+		}
+	}
+	for _, e := range f.extras {
+		add(e)
+	}
+	if deleted {
+		add(deletedMark)
+	}
+	if len(whole) == 2 && len(head) > 1 {
+		head = head[:len(head)-1]
+	}
+	return f.next(head, whole[1:], nil)
+}
+
+// within reports whether a record's cursor value lies in the window. A value that cannot be read keeps its record:
+// nothing is dropped by mistake.
+func (c *cursorRules) within(raw json.RawMessage, w weir.Window) bool {
+	text, ok := scalarText(raw)
+	if !ok || text == "" {
+		return true
+	}
+	at, ok := c.read(text)
+	if !ok {
+		return true
+	}
+	return (w.Start.IsZero() || at.After(w.Start)) && !at.After(w.End)
+}
+
+// read reads a cursor value in its format.
+func (c *cursorRules) read(text string) (time.Time, bool) {
+	switch c.Format {
+	case "epoch", "epochMillis":
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return time.Time{}, false
+		}
+		if c.Format == "epoch" {
+			n *= 1000
+		}
+		return time.UnixMilli(int64(n)).UTC(), true
+	}
+	return parseExpiry(text)
+}

@@ -1,0 +1,359 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"golang.org/x/time/rate"
+
+	"weir"
+)
+
+// compileRules checks onResponse, backoff, budget and check.
+func (x *extension) compileRules() error {
+	for i := range x.OnResponse {
+		if err := x.OnResponse[i].compile(fmt.Sprintf("onResponse[%d]", i)); err != nil {
+			return err
+		}
+	}
+	if b := x.Backoff; b != nil {
+		if err := b.compile(); err != nil {
+			return err
+		}
+	}
+	if b := x.Budget; b != nil {
+		if err := oneOf("budget.per", b.Per, "", "credentials", "host"); err != nil {
+			return err
+		}
+		if err := oneOf("budget.form", b.Form, "", "seconds", "millis", "epoch", "epochMillis", "date"); err != nil {
+			return err
+		}
+		if b.Requests < 0 || b.Requests > 0 && b.Seconds <= 0 {
+			return weir.Errorf("CONNECTOR-1312-400", "weir.budget needs requests and seconds above 0")
+		}
+	}
+	if c := x.Check; c != nil {
+		return compileAll([]exprAt{{"check.when", c.When, onPage, cel.BoolType, &c.when}})
+	}
+	return nil
+}
+
+func (r *responseRule) compile(where string) (err error) {
+	if err := oneOf(where+".do", r.Do, "fail", "retry", "ignore", "refresh"); err != nil {
+		return err
+	}
+	if r.statuses, err = parseStatuses(r.Status); err != nil {
+		return weir.Errorf("CONNECTOR-1312-400", "weir.%s.status: %w", where, err)
+	}
+	if r.Text != "" {
+		re, err := regexp.Compile(r.Text)
+		if err != nil {
+			return weir.Errorf("CONNECTOR-1312-400", "weir.%s.text: %w", where, err)
+		}
+		r.match = re
+	}
+	if len(r.statuses) == 0 && r.Text == "" && r.When == "" {
+		return weir.Errorf("CONNECTOR-1312-400", "weir.%s needs status, text or when", where)
+	}
+	return compileAll([]exprAt{{where + ".when", r.When, onPage, cel.BoolType, &r.when}})
+}
+
+// parseStatuses reads 404, "404", "5xx", "400-403" or a list of them.
+func parseStatuses(raw json.RawMessage) ([]statusRange, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil, nil
+	}
+	var list []json.RawMessage
+	if raw[0] != '[' {
+		list = []json.RawMessage{raw}
+	} else if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, err
+	}
+	var out []statusRange
+	for _, item := range list {
+		text := strings.ToLower(unquote(item))
+		from, to, isRange := strings.Cut(text, "-")
+		if len(text) == 3 && strings.HasSuffix(text, "xx") {
+			from, to, isRange = text[:1]+"00", text[:1]+"99", true
+		}
+		a, err := strconv.Atoi(from)
+		b := a
+		if err == nil && isRange {
+			b, err = strconv.Atoi(to)
+		}
+		if err != nil || a < 100 || b > 599 || b < a {
+			return nil, fmt.Errorf("%s is not a status like 404, \"5xx\" or \"400-403\"", item)
+		}
+		out = append(out, statusRange{a, b})
+	}
+	return out, nil
+}
+
+// matches evaluates a rule. Body is the start of a refusal's body; a success has none, its page is in vars.
+func (r *responseRule) matches(status int, body []byte, success bool, vars map[string]any) (bool, error) {
+	ok := len(r.statuses) == 0
+	for _, s := range r.statuses {
+		ok = ok || status >= s.from && status <= s.to
+	}
+	if !ok || r.match != nil && (success || !r.match.Match(body)) {
+		return false, nil
+	}
+	if success && r.when == nil && len(r.statuses) == 0 {
+		return false, nil
+	}
+	if r.when == nil {
+		return true, nil
+	}
+	return r.when.truth(vars)
+}
+
+// ruleFault is a success that a rule turned into a failure.
+type ruleFault struct {
+	do      string
+	message string
+}
+
+func (f *ruleFault) Error() string { return f.message }
+
+// errIgnored ends a walk: a rule said that this answer means nothing more is here.
+var errIgnored = errors.New("ignored by a rule")
+
+// refusal applies the rules to an answer that is not a success. handled is false when none matches.
+func (s *Source) refusal(resp *http.Response, at string, body []byte, r *request) (f *fault, handled bool) {
+	if r.rules == nil || len(r.rules.OnResponse) == 0 {
+		return nil, false
+	}
+	a := &answer{url: resp.Request.URL, status: resp.StatusCode, header: resp.Header, base: r.vars, text: string(body)}
+	vars := a.vars()
+	if v := toCEL(json.RawMessage(body)); v != nil {
+		vars["page"] = v
+	}
+	for i := range r.rules.OnResponse {
+		rule := &r.rules.OnResponse[i]
+		ok, err := rule.matches(resp.StatusCode, body, false, vars)
+		if err != nil {
+			var known *weir.Error
+			errors.As(err, &known)
+			return &fault{err: known}, true
+		}
+		if !ok {
+			continue
+		}
+		f := s.refused(resp, at, body)
+		if rule.Message != "" {
+			f.err.Message += " (" + rule.Message + ")"
+		}
+		switch rule.Do {
+		case "ignore":
+			return &fault{err: f.err, raw: errIgnored}, true
+		case "retry":
+			f.passing = true
+			f.after = retryAfter(resp.Header, s.opt.Now())
+		case "refresh":
+			f.refresh = true
+		default:
+			f.passing = false
+		}
+		return f, true
+	}
+	return nil, false
+}
+
+// success applies the rules to a page that was read.
+func (x *extension) success(a *answer) error {
+	if x == nil || len(x.OnResponse) == 0 {
+		return nil
+	}
+	vars := a.vars()
+	for i := range x.OnResponse {
+		rule := &x.OnResponse[i]
+		ok, err := rule.matches(a.status, nil, true, vars)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if rule.Do == "ignore" {
+			return errIgnored
+		}
+		message := rule.Message
+		if message == "" {
+			message = fmt.Sprintf("the rule onResponse[%d] matches", i)
+		}
+		return &ruleFault{rule.Do, message}
+	}
+	return nil
+}
+
+// rulePages lists the places of a page that rules read.
+func (x *extension) rulePages(out []path) []path {
+	for i := range x.OnResponse {
+		if w := x.OnResponse[i].when; w != nil {
+			out = append(out, w.pages...)
+		}
+	}
+	return out
+}
+
+func (b *backoffRules) compile() error {
+	if err := oneOf("backoff.kind", b.Kind, "", "exponential", "constant"); err != nil {
+		return err
+	}
+	if err := oneOf("backoff.form", b.Form, "", "seconds", "millis", "epoch", "epochMillis", "date"); err != nil {
+		return err
+	}
+	if b.Match != "" {
+		re, err := regexp.Compile(b.Match)
+		if err != nil || re.NumSubexp() < 1 {
+			return weir.Errorf("CONNECTOR-1312-400", "weir.backoff.match %q is not a regular expression with a group", b.Match)
+		}
+		b.match = re
+	}
+	return weirIf(b.Retries < 0 || b.Retries > 100 || b.Seconds < 0 || b.Max < 0, "weir.backoff: retries must be 0 to 100 and seconds not negative")
+}
+
+// attempts is how often a request is sent.
+func (r *request) attempts(limits *Limits) int {
+	if r.rules != nil && r.rules.Backoff != nil && r.rules.Backoff.Retries > 0 {
+		return r.rules.Backoff.Retries + 1
+	}
+	return limits.Attempts
+}
+
+// pause is how long to wait before the next attempt.
+func (s *Source) pause(r *request, f *fault, attempt int) time.Duration {
+	if f.after > 0 {
+		return f.after
+	}
+	if r.rules == nil || r.rules.Backoff == nil {
+		return s.backoff(attempt)
+	}
+	b := r.rules.Backoff
+	if b.Header != "" && f.header != nil {
+		text := f.header.Get(b.Header)
+		if b.match != nil {
+			if g := b.match.FindStringSubmatch(text); g != nil {
+				text = g[1]
+			}
+		}
+		if d, ok := readWait(text, b.Form, s.opt.Now()); ok {
+			return d
+		}
+	}
+	quick := *s
+	if b.Seconds > 0 {
+		quick.limits.Backoff = time.Duration(b.Seconds * float64(time.Second))
+	}
+	d := quick.limits.Backoff
+	if b.Kind != "constant" {
+		d = quick.backoff(attempt)
+	}
+	if b.Max > 0 {
+		d = min(d, time.Duration(b.Max*float64(time.Second)))
+	}
+	return d
+}
+
+// readWait reads a header that says when to come again.
+func readWait(text, form string, now time.Time) (time.Duration, bool) {
+	text = strings.TrimSpace(text)
+	if form == "date" {
+		at, err := http.ParseTime(text)
+		if err != nil {
+			var ok bool
+			if at, ok = parseExpiry(text); !ok {
+				return 0, false
+			}
+		}
+		return max(at.Sub(now), 0), true
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || n < 0 {
+		return 0, false
+	}
+	switch form {
+	case "millis":
+		return time.Duration(n * float64(time.Millisecond)), true
+	case "epoch":
+		return max(time.Unix(int64(n), 0).Sub(now), 0), true
+	case "epochMillis":
+		return max(time.UnixMilli(int64(n)).Sub(now), 0), true
+	}
+	return time.Duration(n * float64(time.Second)), true
+}
+
+// budgets are the rate budgets of a client, by host and credentials.
+type budgets struct {
+	mu   sync.Mutex
+	held map[string]*budget
+}
+
+type budget struct {
+	mu      sync.Mutex
+	limiter *rate.Limiter
+	until   time.Time // nothing is sent before
+}
+
+func (b *budgets) get(key string, rules *budgetRules) *budget {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.held == nil || len(b.held) >= tokenCacheSize {
+		b.held = map[string]*budget{}
+	}
+	held := b.held[key]
+	if held == nil {
+		held = &budget{limiter: rate.NewLimiter(rate.Inf, 0)}
+		if rules.Requests > 0 {
+			every := time.Duration(rules.Seconds / float64(rules.Requests) * float64(time.Second))
+			held.limiter = rate.NewLimiter(rate.Every(every), rules.Requests)
+		}
+		b.held[key] = held
+	}
+	return held
+}
+
+// spend waits until the budget of a request allows it.
+func (s *Source) spend(ctx context.Context, r *request) (*budget, error) {
+	if r.rules == nil || r.rules.Budget == nil {
+		return nil, nil //nolint:nilnil // no budget
+	}
+	key := r.home()
+	if r.rules.Budget.Per != "host" {
+		key += "\x00" + s.b.ConnectionID + "\x00" + string(s.b.Auth)
+	}
+	b := s.client.budgets.get(key, r.rules.Budget)
+	now := s.opt.Now()
+	b.mu.Lock()
+	d := max(b.limiter.ReserveN(now, 1).DelayFrom(now), b.until.Sub(now))
+	b.mu.Unlock()
+	if d <= 0 {
+		return b, nil
+	}
+	return b, s.opt.Sleep(ctx, d)
+}
+
+// learn reads what the answer says about the budget.
+func (b *budget) learn(rules *budgetRules, h http.Header, now time.Time) {
+	if b == nil || rules.Remaining == "" || rules.Reset == "" {
+		return
+	}
+	left, err := strconv.ParseFloat(strings.TrimSpace(h.Get(rules.Remaining)), 64)
+	if err != nil || left >= 1 {
+		return
+	}
+	if d, ok := readWait(h.Get(rules.Reset), rules.Form, now); ok {
+		b.mu.Lock()
+		b.until = now.Add(d)
+		b.mu.Unlock()
+	}
+}
