@@ -240,7 +240,7 @@ func (r *registry) show(d *weir.Doc) (json.RawMessage, error) {
 		with("meta:registryMetadata", registryMetadata(d).raw()).raw(), nil
 }
 
-// resourceVersion counts the writes: 1.0, 1.1, …
+// resourceVersion counts the writes: 1.0, then 1.1 and so on.
 func resourceVersion(rev int64) string { return fmt.Sprintf("1.%d", rev-1) }
 
 func registryMetadata(d *weir.Doc) object {

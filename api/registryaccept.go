@@ -35,7 +35,7 @@ func parseAccept(header string) accept {
 			continue
 		}
 		a := accept{known: true}
-		for _, word := range strings.Split(strings.Trim(m[1], "-"), "-") {
+		for word := range strings.SplitSeq(strings.Trim(m[1], "-"), "-") {
 			if word != "" && !a.suffix(word) {
 				return accept{}
 			}

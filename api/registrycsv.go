@@ -23,8 +23,7 @@ func csvToSchema(c *call) (reply, error) {
 	}
 	form, err := multipart.NewReader(http.MaxBytesReader(c.w, c.req.Body, maxCSVForm), params["boundary"]).ReadForm(maxCSVForm)
 	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
+		if large, is := errors.AsType[*http.MaxBytesError](err); is {
 			return reply{}, weir.Errorf(c.service.codes.tooLarge, "The form is larger than %d bytes.", large.Limit)
 		}
 		return reply{}, &weir.Error{Code: c.service.codes.badJSON, Message: "The form could not be read to its end.", Err: err}

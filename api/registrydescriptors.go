@@ -187,18 +187,18 @@ func (r *registry) described(id, except string) (xdm.DescriptorSchema, error) {
 }
 
 // prepareDescriptor checks a descriptor body against the schemas it names.
-func (r *registry) prepareDescriptor(body json.RawMessage, except string) (json.RawMessage, xdm.DescriptorSchema, error) {
+func (r *registry) prepareDescriptor(body json.RawMessage, except string) (json.RawMessage, error) {
 	id, err := xdm.SourceSchema(body)
 	if err != nil {
-		return nil, xdm.DescriptorSchema{}, err
+		return nil, err
 	}
 	source, err := r.described(id, except)
 	var e *weir.Error
 	if errors.As(err, &e) && e.Status() == 404 {
-		return nil, source, fault(codeDescriptorSource, "/xdm:sourceSchema", "The schema %s does not exist.", shorten(id))
+		return nil, fault(codeDescriptorSource, "/xdm:sourceSchema", "The schema %s does not exist.", shorten(id))
 	}
 	if err != nil {
-		return nil, source, err
+		return nil, err
 	}
 	raw, err := xdm.PrepareDescriptor(body, source, func(id string) (xdm.DescriptorSchema, bool) {
 		s, err := r.described(id, "")
@@ -207,7 +207,7 @@ func (r *registry) prepareDescriptor(body json.RawMessage, except string) (json.
 	if r.err != nil {
 		err = r.err
 	}
-	return raw, source, err
+	return raw, err
 }
 
 // insertDescriptor checks and stores a new descriptor.
@@ -219,7 +219,7 @@ func (r *registry) insertDescriptor(body json.RawMessage) (*weir.Doc, error) {
 	if n >= maxDescriptors {
 		return nil, weir.Errorf(codeDescriptorSource, "The sandbox has %d descriptors, which is the most it may have.", n)
 	}
-	raw, _, err := r.prepareDescriptor(body, "")
+	raw, err := r.prepareDescriptor(body, "")
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +262,7 @@ func putDescriptor(c *call) (reply, error) {
 		if err != nil {
 			return err
 		}
-		raw, _, err := r.prepareDescriptor(body, d.ID)
+		raw, err := r.prepareDescriptor(body, d.ID)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -187,9 +188,7 @@ func (c *call) pageLinks(next any) object {
 	path := c.baseURL() + registryBase
 	if next != nil {
 		q := url.Values{}
-		for name, values := range c.values() {
-			q[name] = values
-		}
+		maps.Copy(q, c.values())
 		q.Set("start", valueText(next))
 		links = links.set("next", object{}.set("href", path+"/"+c.param("container")+"/"+c.listName()+"?"+q.Encode()))
 	}

@@ -217,7 +217,7 @@ func (r *registry) importDescriptor(o object) (json.RawMessage, error) {
 		return nil, err
 	}
 	for _, d := range docs {
-		raw, _, err := r.prepareDescriptor(body, d.ID)
+		raw, err := r.prepareDescriptor(body, d.ID)
 		if err != nil {
 			continue // compared with what is there; its own fault comes out below
 		}

@@ -470,16 +470,42 @@ func (p *preparation) field(f map[string]any, at []string) {
 		}
 	}
 	if v, has := f["$ref"]; has {
-		if s, ok := v.(string); !ok || s == "" {
-			bad("$ref", "must be text, it is %s", jsonKind(v))
-		} else if id, _, _ := strings.Cut(strings.TrimSpace(s), "#"); id != "" {
-			if target, ok := p.target(id); !ok && id != p.ID {
-				bad("$ref", "the referenced component %s does not exist", id)
-			} else if k := kindOf(target); ok && k != DataTypes && k != FieldGroups {
-				bad("$ref", "%s is no data type", id)
-			}
+		p.reference(v, bad)
+	}
+	p.texture(f, bad)
+	p.limits(f, bad)
+	if f["type"] == "array" {
+		if _, ok := f["items"].(map[string]any); !ok && f["$ref"] == nil {
+			bad("items", "an array needs items")
 		}
 	}
+	p.fields(f, at, false)
+}
+
+// reference checks the $ref of a field.
+func (p *preparation) reference(v any, bad complain) {
+	s, ok := v.(string)
+	if !ok || s == "" {
+		bad("$ref", "must be text, it is %s", jsonKind(v))
+		return
+	}
+	id, _, _ := strings.Cut(strings.TrimSpace(s), "#")
+	if id == "" || id == p.ID {
+		return
+	}
+	target, ok := p.target(id)
+	if !ok {
+		bad("$ref", "the referenced component %s does not exist", id)
+	} else if k := kindOf(target); k != DataTypes && k != FieldGroups {
+		bad("$ref", "%s is no data type", id)
+	}
+}
+
+// complain notes a fault of one keyword of a field.
+type complain func(key, format string, args ...any)
+
+// texture checks keywords that are texts or lists.
+func (p *preparation) texture(f map[string]any, bad complain) {
 	if v, has := f["pattern"]; has {
 		if s, ok := v.(string); !ok {
 			bad("pattern", "must be text, it is %s", jsonKind(v))
@@ -499,17 +525,10 @@ func (p *preparation) field(f map[string]any, at []string) {
 			}
 		}
 	}
-	p.limits(f, bad)
-	if f["type"] == "array" {
-		if _, ok := f["items"].(map[string]any); !ok && f["$ref"] == nil {
-			bad("items", "an array needs items")
-		}
-	}
-	p.fields(f, at, false)
 }
 
 // limits checks bounds and lengths.
-func (p *preparation) limits(f map[string]any, bad func(key, format string, args ...any)) {
+func (p *preparation) limits(f map[string]any, bad complain) {
 	for _, pair := range [][2]string{{"minimum", "maximum"}, {"minLength", "maxLength"}, {"minItems", "maxItems"}} {
 		for _, key := range pair {
 			v, has := f[key]

@@ -82,9 +82,12 @@ func (a archive) want(t *testing.T, err error) bool {
 // TestPrepare runs testdata/check: body.json of the resource type in the section "type"; then the stored resource (section "stored") or the error.
 func TestPrepare(t *testing.T) {
 	eachCase(t, "check", func(t *testing.T, a archive) {
+		t.Helper()
 		kind := strings.TrimSpace(a["type"])
-		raw, err := Prepare(Write{Type: kind, Tenant: "acmelab", Body: json.RawMessage(a["body.json"]), Resolve: a.resolver(t),
-			ID: "https://ns.adobe.com/acmelab/" + kind + "/abc1"})
+		raw, err := Prepare(Write{
+			Type: kind, Tenant: "acmelab", Body: json.RawMessage(a["body.json"]), Resolve: a.resolver(t),
+			ID: "https://ns.adobe.com/acmelab/" + kind + "/abc1",
+		})
 		if a.want(t, err) {
 			if want, ok := a["stored"]; ok {
 				expectPointers(t, raw, want)
@@ -100,6 +103,7 @@ func TestPrepare(t *testing.T) {
 // TestBreaking runs testdata/evolve: the sections old.json and new.json are field definitions under /properties of the tenant root.
 func TestBreaking(t *testing.T) {
 	eachCase(t, "evolve", func(t *testing.T, a archive) {
+		t.Helper()
 		full := func(name string) *Full {
 			f, err := Compose(json.RawMessage(a[name]), a.resolver(t), nil)
 			if err != nil {
@@ -115,6 +119,7 @@ func TestBreaking(t *testing.T) {
 // dest" are enabled for Profile), body.json.
 func TestDescriptor(t *testing.T) {
 	eachCase(t, "descriptor", func(t *testing.T, a archive) {
+		t.Helper()
 		load := func(schema, others, word string) DescriptorSchema {
 			f, err := Compose(json.RawMessage(a[schema]), a.resolver(t), nil)
 			if err != nil {

@@ -103,25 +103,16 @@ func element(f *record.Field, of *node, name string, at []string) (*record.Field
 // check collects what constrains values of a leaf; nil for nothing. Keywords that do not fit the type are ignored.
 func check(n *node, t record.Type, at []string) (*record.Check, error) {
 	var c record.Check
-	found := false
-	if values, ok := n.keys["enum"].([]any); ok && len(values) > 0 {
-		found = true
-		for _, v := range values {
-			if v != nil {
-				c.Enum = append(c.Enum, enumText(v))
-			}
-		}
-	} else if v, ok := n.keys["const"]; ok && v != nil {
-		found = true
-		c.Enum = []string{enumText(v)}
-	}
+	found := enumeration(&c, n)
 	switch {
 	case t == record.String:
 		if p := n.text("pattern"); p != "" {
 			re, err := regexp.Compile(p)
 			if err != nil {
-				return nil, &weir.Error{Code: codeField, Pointer: pointer(at...), Err: err,
-					Message: "the pattern " + strconv.Quote(p) + " cannot be used (look-around and back references are not supported)"}
+				return nil, &weir.Error{
+					Code: codeField, Pointer: pointer(at...), Err: err,
+					Message: "the pattern " + strconv.Quote(p) + " cannot be used (look-around and back references are not supported)",
+				}
 			}
 			c.Pattern, found = re, true
 		}
@@ -136,6 +127,23 @@ func check(n *node, t record.Type, at []string) (*record.Check, error) {
 		return nil, nil
 	}
 	return &c, nil
+}
+
+// enumeration reads the values that are allowed; false if any is.
+func enumeration(c *record.Check, n *node) bool {
+	if values, ok := n.keys["enum"].([]any); ok && len(values) > 0 {
+		for _, v := range values {
+			if v != nil {
+				c.Enum = append(c.Enum, enumText(v))
+			}
+		}
+		return true
+	}
+	if v, ok := n.keys["const"]; ok && v != nil {
+		c.Enum = []string{enumText(v)}
+		return true
+	}
+	return false
 }
 
 // numericBounds reads both spellings of exclusive bounds: a number, or a boolean that makes minimum exclusive (draft-04).

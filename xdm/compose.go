@@ -92,7 +92,7 @@ type composer struct {
 	refs    []string
 	cycle   string
 	cuts    int  // references cut so far
-	fields  int  // fields composed so far
+	steps   int  // fields composed and merged so far
 	plain   bool // an ordinary JSON Schema: no name conversion, unions of types
 }
 
@@ -109,16 +109,19 @@ func newComposer(resolve Resolver) *composer {
 // maxDepth bounds nesting, so that a hostile document cannot exhaust the stack.
 const maxDepth = 64
 
-// maxFields bounds the expansion of one schema.
-const maxFields = 50_000
+// maxFields bounds the expansion of one schema, maxSteps the work to get there.
+const (
+	maxFields = 50_000
+	maxSteps  = 10 * maxFields
+)
 
 // field composes one schema node.
 func (c *composer) field(doc *document, src map[string]any, at []string) (*node, error) {
 	if len(at) > maxDepth {
 		return nil, &weir.Error{Code: codeField, Pointer: pointer(at...), Message: "the schema nests deeper than 64 levels"}
 	}
-	if c.fields++; c.fields > maxFields {
-		return nil, &weir.Error{Code: codeField, Pointer: pointer(at...), Message: "the schema expands to more than 50000 fields"}
+	if err := c.spend(at); err != nil {
+		return nil, err
 	}
 	n := &node{keys: map[string]any{}}
 	for k, v := range src {
@@ -165,6 +168,14 @@ func (c *composer) field(doc *document, src map[string]any, at []string) (*node,
 	}
 	c.settle(n)
 	return n, nil
+}
+
+// spend counts the work of a composition, which a few references can make huge.
+func (c *composer) spend(at []string) error {
+	if c.steps++; c.steps > maxSteps {
+		return &weir.Error{Code: codeField, Pointer: pointer(at...), Message: "the schema expands to more than 50000 fields"}
+	}
+	return nil
 }
 
 // settle derives the type from the members if no type was given and drops bounds that do not belong to the type.
@@ -344,7 +355,7 @@ func (c *composer) put(n *node, path []string, f *node, at []string) error {
 		f = g
 	}
 	have := n.props[path[0]]
-	if have == nil {
+	if have == nil || have == f {
 		n.props[path[0]] = f
 		return nil
 	}
@@ -490,14 +501,11 @@ func (c *composer) merge(a, b *node, at []string) error {
 	if a == b {
 		return nil
 	}
-	have, also := a.xdm(), b.xdm()
-	open := emptyObject(a, have)
-	if have != record.Invalid && also != record.Invalid && have != also && !open && !emptyObject(b, also) && len(at) > 0 {
-		return &weir.Error{Code: codeConflict, Pointer: pointer(at...),
-			Message: "the field " + strings.Join(at, ".") + " is " + have.String() + " in one component and " + also.String() + " in another"}
+	if err := c.spend(at); err != nil {
+		return err
 	}
-	if a.typ == "" || open && b.typ != "" {
-		a.typ = b.typ
+	if err := a.takeType(b, at); err != nil {
+		return err
 	}
 	a.cut = a.cut || b.cut
 	a.require(b.required...)
@@ -517,6 +525,22 @@ func (c *composer) merge(a, b *node, at []string) error {
 	}
 	a.values, err = c.join(a.values, b.values, at)
 	return err
+}
+
+// takeType gives a the type of b if it has none yet, and refuses two different ones below the root.
+func (n *node) takeType(b *node, at []string) error {
+	have, also := n.xdm(), b.xdm()
+	open := emptyObject(n, have)
+	if have != record.Invalid && also != record.Invalid && have != also && !open && !emptyObject(b, also) && len(at) > 0 {
+		return &weir.Error{
+			Code: codeConflict, Pointer: pointer(at...),
+			Message: "the field " + strings.Join(at, ".") + " is " + have.String() + " in one component and " + also.String() + " in another",
+		}
+	}
+	if n.typ == "" || open && b.typ != "" {
+		n.typ = b.typ
+	}
+	return nil
 }
 
 // emptyObject is an object without members yet, which may still turn out to be a map.

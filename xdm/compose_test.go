@@ -65,8 +65,10 @@ func (a archive) descriptors(t *testing.T) []json.RawMessage {
 }
 
 func variantOf(words string) Variant {
-	return Variant{NoText: strings.Contains(words, "notext"), Desc: strings.Contains(words, "desc"), Flat: strings.Contains(words, "flat"),
-		Deprecated: strings.Contains(words, "deprecate")}
+	return Variant{
+		NoText: strings.Contains(words, "notext"), Desc: strings.Contains(words, "desc"), Flat: strings.Contains(words, "flat"),
+		Deprecated: strings.Contains(words, "deprecate"),
+	}
 }
 
 // TestCompose runs testdata/compose/*.txtar. Sections: schema.json; tenant/*.json; descriptors.json; full (pointer = JSON, one per line, "-" for
@@ -318,6 +320,18 @@ func TestExpansionIsBounded(t *testing.T) {
 	}
 	if _, err := Compose(schema, chain(40, "a"), nil); err != nil {
 		t.Error(err)
+	}
+	// two graphs of the same shape, merged field by field
+	wide := chain(40, "a", "b", "c")
+	both := json.RawMessage(`{"type":"object","properties":{"a":{"$ref":"https://ns.adobe.com/t/datatypes/0"}},"allOf":[{"$ref":"https://ns.adobe.com/t/mixins/0"}]}`)
+	r := func(id string) (json.RawMessage, bool) {
+		if strings.Contains(id, "mixins") {
+			return json.RawMessage(`{"$id":"x","properties":{"a":{"$ref":"https://ns.adobe.com/t/datatypes/0","properties":{"a":{"properties":{"z":{"type":"string"}}}}}}}`), true
+		}
+		return wide(id)
+	}
+	if _, err := Compose(both, r, nil); weir.CodeOf(err) != codeField {
+		t.Errorf("merged: %v", err)
 	}
 }
 

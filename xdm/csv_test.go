@@ -21,6 +21,7 @@ func csvCase(title, class string) CSVSchema {
 // taken must also be importable: every resource passes its check.
 func TestFromCSV(t *testing.T) {
 	eachCase(t, "csv", func(t *testing.T, a archive) {
+		t.Helper()
 		title := "From a table"
 		if _, has := a["title"]; has {
 			title = strings.TrimSpace(a["title"])

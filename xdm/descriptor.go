@@ -86,8 +86,10 @@ func PrepareDescriptor(body json.RawMessage, source DescriptorSchema, find func(
 	kind, _ := tree["@type"].(string)
 	rule, known := descriptorRules[kind]
 	if !known {
-		return nil, &weir.Error{Code: codeDescriptor, Pointer: "/@type",
-			Message: "@type must be one of " + strings.Join(slices.Sorted(maps.Keys(descriptorRules)), ", ")}
+		return nil, &weir.Error{
+			Code: codeDescriptor, Pointer: "/@type",
+			Message: "@type must be one of " + strings.Join(slices.Sorted(maps.Keys(descriptorRules)), ", "),
+		}
 	}
 	if v, has := tree["xdm:sourceVersion"]; has {
 		if n := number(v); (n == nil || *n != 1) && v != "1" {
@@ -211,29 +213,30 @@ func (d *descriptorCheck) reference() (string, bool) {
 	return "", false
 }
 
-// primary is the primary identity of a schema.
-func (s DescriptorSchema) primary() (namespace, property string, ok bool) {
+// primary is the namespace of the schema's primary identity.
+func (s DescriptorSchema) primary() (namespace string, ok bool) {
 	for _, d := range s.Descriptors {
 		t, err := decodeObject(d)
 		if err == nil && t["@type"] == DescriptorIdentity && isPrimary(t) {
 			namespace, _ = t["xdm:namespace"].(string)
-			property, _ = t["xdm:sourceProperty"].(string)
-			return namespace, property, true
+			return namespace, true
 		}
 	}
-	return "", "", false
+	return "", false
 }
 
 // HasIdentity reports whether the schema names its subject: a primary identity, or an identity map among its fields. Profile needs that.
 func (s DescriptorSchema) HasIdentity() bool {
-	_, _, ok := s.primary()
+	_, ok := s.primary()
 	return ok || s.Full.root.props["identityMap"] != nil
 }
 
 // ProfileError says that a schema cannot be enabled for Profile (§1.11).
 func ProfileError() error {
-	return &weir.Error{Code: codeUnion, Pointer: "/meta:immutableTags",
-		Message: "the schema has neither a primary identity nor an identityMap, so it cannot be enabled for Profile"}
+	return &weir.Error{
+		Code: codeUnion, Pointer: "/meta:immutableTags",
+		Message: "the schema has neither a primary identity nor an identityMap, so it cannot be enabled for Profile",
+	}
 }
 
 func (d *descriptorCheck) destination() (DescriptorSchema, bool) {
@@ -272,7 +275,7 @@ func (d *descriptorCheck) oneToOne() {
 			"both schemas are enabled for Profile, so the source field needs a "+DescriptorReferenceIdentity+" first")
 		return
 	}
-	if want, _, has := dest.primary(); has && !strings.EqualFold(ns, want) {
+	if want, has := dest.primary(); has && !strings.EqualFold(ns, want) {
 		d.add(codeRefSpace, "/xdm:sourceProperty",
 			fmt.Sprintf("the reference identity is in the namespace %s, the destination's primary identity in %s", ns, want))
 	}

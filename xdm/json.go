@@ -22,7 +22,7 @@ func decodeObject(raw []byte) (map[string]any, error) {
 	}
 	t, ok := v.(map[string]any)
 	if !ok {
-		return nil, &weir.Error{Code: codeBody, Message: fmt.Sprintf("the document must be a JSON object, it is %s", jsonKind(v))}
+		return nil, &weir.Error{Code: codeBody, Message: "the document must be a JSON object, it is " + jsonKind(v)}
 	}
 	return t, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+	"strconv"
 	"sync"
 )
 
@@ -78,9 +79,8 @@ func (l *libraryIndex) add(d *document) {
 		panic("xdm: embedded library: two components have the id " + d.id)
 	}
 	d.tree["meta:createdDate"] = "2026-11-01"
-	d.tree["meta:registryMetadata"] = map[string]any{
-		"repo:createdDate": json.Number(fmt.Sprint(LibraryDate)), "repo:lastModifiedDate": json.Number(fmt.Sprint(LibraryDate)),
-	}
+	date := json.Number(strconv.Itoa(LibraryDate))
+	d.tree["meta:registryMetadata"] = map[string]any{"repo:createdDate": date, "repo:lastModifiedDate": date}
 	annotate(d.tree)
 	l.byID[d.id] = d
 	l.byID[AltID(d.id)] = d

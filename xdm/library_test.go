@@ -1,6 +1,7 @@
 package xdm
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -104,7 +105,7 @@ func TestNames(t *testing.T) {
 				}
 			}
 			for name, p := range n.props {
-				walk(p, append(path[:len(path):len(path)], name))
+				walk(p, append(slices.Clip(path), name))
 			}
 			walk(n.items, path)
 			walk(n.values, path)

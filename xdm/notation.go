@@ -3,6 +3,7 @@ package xdm
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 )
 
@@ -231,10 +232,7 @@ type fieldSpec struct {
 
 // build makes the JSON Schema of one named field. Constant parts are shared, they are never changed afterwards.
 func (s *fieldSpec) build(n fieldName, inner *fieldSet) map[string]any {
-	node := map[string]any{}
-	for k, v := range s.core {
-		node[k] = v
-	}
+	node := maps.Clone(s.core)
 	if inner != nil {
 		node = inner.object(map[string]any{"type": "object"})
 	} else if _, ref := node["$ref"]; !ref && node["type"] == nil {
@@ -294,14 +292,12 @@ func (p *notation) spec(l notationLine) (*fieldSpec, error) {
 		s.title, text = strings.Trim(text[i:], ` "`), text[:i]
 	}
 	tokens := strings.Fields(text)
-	for _, n := range strings.Split(tokens[0], ",") {
+	for n := range strings.SplitSeq(tokens[0], ",") {
 		s.names = append(s.names, parseFieldName(n))
 	}
 	for _, tok := range tokens[1:] {
 		if core, ok := coreTypes[tok]; ok {
-			for k, v := range core {
-				s.core[k] = v
-			}
+			maps.Copy(s.core, core)
 			continue
 		}
 		if err := s.constraint(tok); err != nil {

@@ -98,17 +98,22 @@ var sampleFormats = map[string]string{
 	"ipv4": "192.0.2.1", "ipv6": "2001:db8::1", "hostname": "example.org", "uuid": "5f0c6ab0-6d7a-4a57-9d3e-0c1f7a6d9a11", "time": "10:11:12Z",
 }
 
+// likelyText is a text for a field by its format, default, suggestions or name.
+func likelyText(n *node, name string) string {
+	if text := sampleFormats[n.text("format")]; text != "" {
+		return text
+	}
+	if d := n.text("default"); d != "" {
+		return d
+	}
+	if labels, ok := n.keys["meta:enum"].(map[string]any); ok && len(labels) > 0 {
+		return slices.Sorted(maps.Keys(labels))[0]
+	}
+	return "Sample " + strings.ToLower(words(name))
+}
+
 func sampleText(n *node, name string) (any, bool) {
-	text := sampleFormats[n.text("format")]
-	if d, ok := n.keys["default"].(string); ok && text == "" {
-		text = d
-	}
-	if labels, ok := n.keys["meta:enum"].(map[string]any); ok && text == "" && len(labels) > 0 {
-		text = slices.Sorted(maps.Keys(labels))[0]
-	}
-	if text == "" {
-		text = "Sample " + strings.ToLower(words(name))
-	}
+	text := likelyText(n, name)
 	lo, hi := length(n.keys["minLength"]), length(n.keys["maxLength"])
 	if p := n.text("pattern"); p != "" {
 		re, err := regexp.Compile(p)
