@@ -2,10 +2,12 @@ package lake
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -76,6 +78,45 @@ func (l *Lake) ReadFiles(ctx context.Context, files []DataFile, limit int, fn fu
 		}
 	}
 	return nil
+}
+
+// Columns are the paths of a Parquet file's leaf columns, as [record.Schema.Lookup] takes them: "[]" steps into a list, and a map's value
+// is what follows its name.
+func (l *Lake) Columns(ctx context.Context, uri string) ([][]string, error) {
+	r, err := l.open(ctx, uri)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	fr, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{}, memory.DefaultAllocator)
+	if err != nil {
+		return nil, fmt.Errorf("lake: %s: %w", uri, err)
+	}
+	sc, err := fr.Schema()
+	if err != nil {
+		return nil, fmt.Errorf("lake: %s: %w", uri, err)
+	}
+	var out [][]string
+	for _, f := range sc.Fields() {
+		out = leaves(out, []string{f.Name}, f.Type)
+	}
+	return out, nil
+}
+
+func leaves(out [][]string, at []string, t arrow.DataType) [][]string {
+	step := func(name string) []string { return append(slices.Clone(at), name) }
+	switch t := t.(type) {
+	case *arrow.StructType:
+		for _, f := range t.Fields() {
+			out = leaves(out, step(f.Name), f.Type)
+		}
+		return out
+	case *arrow.MapType:
+		return leaves(out, step("value"), t.ItemType())
+	case arrow.ListLikeType:
+		return leaves(out, step("[]"), t.Elem())
+	}
+	return append(out, at)
 }
 
 // open opens a Parquet file of the bucket.
@@ -190,6 +231,25 @@ func appendValue(b []byte, col arrow.Array, row int) ([]byte, error) {
 		return a.Value(row).ToTime().AppendFormat(b, `"2006-01-02"`), nil
 	case *array.Timestamp:
 		return appendTime(b, a.Value(row).ToTime(a.DataType().(*arrow.TimestampType).Unit)), nil
+	case *array.Float32:
+		return strconv.AppendFloat(b, float64(a.Value(row)), 'g', -1, 32), nil
+	case *array.Int8:
+		return strconv.AppendInt(b, int64(a.Value(row)), 10), nil
+	case *array.Int16:
+		return strconv.AppendInt(b, int64(a.Value(row)), 10), nil
+	case *array.Uint8, *array.Uint16, *array.Uint32, *array.Uint64, *array.Decimal128, *array.Decimal256:
+		return append(b, a.ValueStr(row)...), nil
+	case *array.LargeString:
+		return jsontext.AppendQuote(b, a.Value(row))
+	case *array.Binary:
+		return appendBytes(b, a.Value(row)), nil
+	case *array.FixedSizeBinary:
+		return appendBytes(b, a.Value(row)), nil
+	case *array.Dictionary:
+		return appendValue(b, a.Dictionary(), a.GetValueIndex(row))
+	case *array.LargeList:
+		from, to := a.ValueOffsets(row)
+		return appendList(b, a.ListValues(), int(from), int(to))
 	case *array.Struct:
 		return appendStruct(b, a, row)
 	case *array.Map:
@@ -200,6 +260,13 @@ func appendValue(b []byte, col arrow.Array, row int) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("column of type %s cannot be shown", col.DataType())
 	}
+}
+
+// appendBytes writes bytes as base64 text.
+func appendBytes(b, v []byte) []byte {
+	b = append(b, '"')
+	b = base64.StdEncoding.AppendEncode(b, v)
+	return append(b, '"')
 }
 
 func appendFloat(b []byte, v float64) []byte {
