@@ -51,6 +51,11 @@ func (e *Engine) freeze(ctx context.Context, r *running, pr *progress) error {
 		if err := e.freezePlan(tx, r, &pr.Plan); err != nil {
 			return err
 		}
+		st, err := readState(tx, r.Scope, pr.Plan.Flow)
+		if err != nil {
+			return err
+		}
+		pr.Copy.Next = st.Cursor
 		if err := pr.save(tx, r.Run); err != nil {
 			return err
 		}
@@ -153,7 +158,7 @@ func (e *Engine) copyPages(ctx context.Context, r *running, pr *progress, src So
 		if !chunk.PageEnd {
 			continue
 		}
-		if err := c.endPage(ctx, chunk.Next); err != nil {
+		if err := c.endPage(ctx, chunk); err != nil {
 			return err
 		}
 		if pr.Copy.Done || r.drain.Err() != nil {
@@ -200,10 +205,10 @@ func (c *copier) add(ctx context.Context, chunk weir.Chunk) (err error) {
 
 // endPage makes a finished page durable and then its checkpoint. A stage that can only close its parts (object storage) does so
 // when a part is full, when the source is exhausted, or when the process is asked to stop.
-func (c *copier) endPage(ctx context.Context, next weir.Checkpoint) error {
+func (c *copier) endPage(ctx context.Context, end weir.Chunk) error {
 	c.e.fail(FailCopyPage)
 	c.at.Pages++
-	c.at.Next, c.at.Done = next, next == nil
+	c.at.Next, c.at.Resume, c.at.Done = end.Next, end.Resume, end.Next == nil
 	last := c.at.Done || c.r.drain.Err() != nil
 	full := last || c.part.Size() >= c.e.ChunkBytes || !c.part.CanSync() && c.e.Now().Sub(c.begun) >= c.e.ChunkTime
 	if !full && !c.part.CanSync() {

@@ -94,6 +94,9 @@ func (e *Engine) commit(tx *store.Tx, r *running, pr *progress) error {
 		if w.End > st.Watermark && w.Start <= st.Watermark {
 			st.Watermark = w.End
 		}
+		if pr.Copy.Resume != nil {
+			st.Cursor = pr.Copy.Resume
+		}
 	})
 	if err != nil {
 		return err

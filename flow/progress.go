@@ -53,6 +53,7 @@ type plan struct {
 type copied struct {
 	Next     weir.Checkpoint `json:"next,omitempty"`
 	Done     bool            `json:"done,omitempty"`
+	Resume   weir.Checkpoint `json:"resume,omitempty"`
 	Parts    []lake.Part     `json:"parts,omitempty"`
 	Pages    int64           `json:"pages"`
 	Records  int64           `json:"records"`

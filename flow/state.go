@@ -21,6 +21,8 @@ type state struct {
 	// Watermark is the end of the last successful window, LastTick when the last run was planned; epoch milliseconds.
 	Watermark int64 `json:"watermark,omitempty"`
 	LastTick  int64 `json:"lastTick,omitempty"`
+	// Cursor is where the next run goes on in a source that is a change feed ([weir.Chunk.Resume]); it moves with the watermark.
+	Cursor weir.Checkpoint `json:"cursor,omitempty"`
 }
 
 func millis(t time.Time) int64 {
