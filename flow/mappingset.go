@@ -17,7 +17,9 @@ import (
 const KindMappingVersion = "mappingSetVersions"
 
 // MappingVersionID is the document id of one version of a mapping set.
-func MappingVersionID(set string, version int64) string { return set + "/" + strconv.FormatInt(version, 10) }
+func MappingVersionID(set string, version int64) string {
+	return set + "/" + strconv.FormatInt(version, 10)
+}
 
 // MappingSet reads one version of a mapping set: the latest from its own document, earlier ones from their versions.
 func MappingSet(tx *store.Tx, scope weir.Scope, id string, version int64) (json.RawMessage, error) {
