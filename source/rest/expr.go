@@ -38,13 +38,13 @@ type expression struct {
 type scope uint8
 
 const (
-	onPage   scope = iota // page, headers, status, url, elements, records, requests, first, last, position, params, window
+	onPage   scope = iota // page, headers, status, url, elements, records, requests, first, last, position, text, none, params, window
 	onRecord              // record, params, window
 )
 
 // scopeNames are the variables of each scope.
 var scopeNames = map[scope][]string{
-	onPage:   {"page", "headers", "status", "url", "elements", "records", "requests", "first", "last", "position", "text", "params", "window"},
+	onPage:   {"page", "headers", "status", "url", "elements", "records", "requests", "first", "last", "position", "text", "none", "params", "window"},
 	onRecord: {"record", "params", "window"},
 }
 

@@ -348,7 +348,7 @@ func (a *answer) vars() map[string]any {
 	}
 	out := map[string]any{
 		"page": page, "headers": headers, "status": int64(a.status), "url": "", "elements": int64(a.elements), "records": a.total,
-		"requests": int64(a.requests), "first": toCEL(a.first), "last": toCEL(a.last), "position": nil, "text": a.text,
+		"requests": int64(a.requests), "first": toCEL(a.first), "last": toCEL(a.last), "position": nil, "none": nil, "text": a.text,
 	}
 	if a.url != nil {
 		out["url"] = a.url.String()
