@@ -205,7 +205,7 @@ func (b *builder) source(path []string) string {
 	if indexed[path[0]] {
 		return b.d.bodyDoc
 	}
-	return "(CASE WHEN " + b.d.json.has(b, b.d.metaDoc, path[0]) + " THEN " + b.d.metaDoc + " ELSE " + b.d.bodyDoc + " END)"
+	return "(CASE WHEN " + b.d.json.metaHas(b, path[0]) + " THEN " + b.d.metaDoc + " ELSE " + b.d.bodyDoc + " END)"
 }
 
 // header compiles a condition on a column. Columns are never null.
@@ -225,7 +225,7 @@ func (b *builder) header(h header, c Cond) (string, error) {
 		values = foldAll(values)
 		column = fmt.Sprintf(b.d.fold, column)
 	}
-	return "(" + b.text(column, c.Op, values) + ")", nil
+	return "(" + b.text(column, c.Op, b.texts(c.Op, values)) + ")", nil
 }
 
 func (b *builder) intHeader(h header, c Cond) (string, error) {
@@ -253,28 +253,62 @@ func (b *builder) intHeader(h header, c Cond) (string, error) {
 // sqlOps are the operators that are one in SQL.
 var sqlOps = map[Op]string{Eq: " = ", Lt: " < ", Le: " <= ", Gt: " > ", Ge: " >= "}
 
-// text compares a text expression with values.
-func (b *builder) text(expr string, op Op, values []string) string {
-	clean := make([]string, len(values))
-	for i, v := range values {
-		// NUL and broken UTF-8 cannot be sent; documents hold the same character in their place.
-		clean[i] = strings.ReplaceAll(strings.ToValidUTF8(v, "\uFFFD"), "\x00", "\uFFFD")
-	}
-	switch op {
-	case Eq:
-		return expr + " IN " + list(b, clean)
-	case Lt, Le, Gt, Ge:
-		return expr + sqlOps[op] + b.arg(clean[0])
-	}
-	terms := make([]string, len(clean))
-	for i, v := range clean {
-		terms[i] = b.d.json.textMatch(b, expr, op, v)
-	}
-	return strings.Join(terms, " OR ")
+// operands are the placeholders of a condition's values, in each type that a member may be compared as. Only what the operator uses is
+// bound: PostgreSQL refuses a parameter that nothing gives a type.
+type operands struct {
+	texts, numbers, bools []string
 }
 
-// scalar compares one JSON value, given by its type and value fragments, with the condition.
-func (b *builder) scalar(e element, c Cond) string {
+// operands binds the values of a condition on a member of the document.
+func (b *builder) operands(c Cond) (o operands) {
+	o.texts = b.texts(c.Op, c.Values)
+	if sqlOps[c.Op] == "" {
+		return o
+	}
+	for _, v := range c.Values {
+		v = strings.TrimSpace(v)
+		if isNumber(v) {
+			o.numbers = append(o.numbers, b.d.json.numberArg(b, v))
+		}
+		if v = strings.ToLower(v); c.Op == Eq && (v == "true" || v == "false") {
+			o.bools = append(o.bools, b.arg(v))
+		}
+	}
+	return o
+}
+
+// texts binds values to be compared with text.
+func (b *builder) texts(op Op, values []string) []string {
+	marks := make([]string, len(values))
+	for i, v := range values {
+		// NUL and broken UTF-8 cannot be sent; documents hold the same character in their place.
+		v = strings.ReplaceAll(strings.ToValidUTF8(v, "\uFFFD"), "\x00", "\uFFFD")
+		if op == Like {
+			v = b.d.json.pattern(v)
+		}
+		marks[i] = b.arg(v)
+	}
+	return marks
+}
+
+// text compares a text expression with bound texts.
+func (b *builder) text(expr string, op Op, marks []string) string {
+	switch op {
+	case Eq:
+		return expr + " IN (" + strings.Join(marks, ", ") + ")"
+	case Lt, Le, Gt, Ge:
+		return expr + sqlOps[op] + marks[0]
+	default:
+		terms := make([]string, len(marks))
+		for i, mark := range marks {
+			terms[i] = b.d.json.textMatch(expr, op, mark)
+		}
+		return strings.Join(terms, " OR ")
+	}
+}
+
+// scalar compares one JSON value, given by its type and value fragments, with the bound values.
+func (b *builder) scalar(e element, c Cond, o operands) string {
 	text := e.text
 	if c.Fold {
 		text = fmt.Sprintf(b.d.fold, text)
@@ -282,26 +316,22 @@ func (b *builder) scalar(e element, c Cond) string {
 	var terms []string
 	switch op := sqlOps[c.Op]; {
 	case c.Op == Eq:
-		terms = append(terms, e.isText+" AND "+b.text(text, c.Op, c.Values))
-		for _, v := range c.Values {
-			v = strings.TrimSpace(v)
-			if isNumber(v) {
-				terms = append(terms, e.isNumber+" AND "+e.number+" = "+b.d.json.numberArg(b, v))
-			}
-			if v = strings.ToLower(v); v == "true" || v == "false" {
-				mark := b.arg(v)
-				terms = append(terms, e.isBool+" AND "+e.bool+" = "+mark, e.isText+" AND "+fmt.Sprintf(b.d.fold, e.text)+" = "+mark)
-			}
+		terms = append(terms, e.isText+" AND "+b.text(text, c.Op, o.texts))
+		if len(o.numbers) > 0 {
+			terms = append(terms, e.isNumber+" AND "+e.number+" IN ("+strings.Join(o.numbers, ", ")+")")
 		}
-	case op != "" && isNumber(strings.TrimSpace(c.Values[0])):
-		mark := b.d.json.numberArg(b, strings.TrimSpace(c.Values[0]))
+		if len(o.bools) > 0 {
+			in := " IN (" + strings.Join(o.bools, ", ") + ")"
+			terms = append(terms, e.isBool+" AND "+e.bool+in, e.isText+" AND "+fmt.Sprintf(b.d.fold, e.text)+in)
+		}
+	case len(o.numbers) > 0:
 		terms = []string{
-			e.isNumber + " AND " + e.number + op + mark,
-			e.isText + " AND " + e.textNumber + " IS NOT NULL AND " + e.textNumber + op + mark,
-			e.isText + " AND " + e.textNumber + " IS NULL AND " + b.text(text, c.Op, c.Values),
+			e.isNumber + " AND " + e.number + op + o.numbers[0],
+			e.isText + " AND " + e.textNumber + " IS NOT NULL AND " + e.textNumber + op + o.numbers[0],
+			e.isText + " AND " + e.textNumber + " IS NULL AND " + b.text(text, c.Op, o.texts),
 		}
 	default:
-		terms = append(terms, e.isText+" AND ("+b.text(text, c.Op, c.Values)+")")
+		terms = append(terms, e.isText+" AND ("+b.text(text, c.Op, o.texts)+")")
 	}
 	return "(" + strings.Join(terms, ") OR (") + ")"
 }

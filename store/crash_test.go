@@ -122,7 +122,10 @@ func TestKilledWorker(t *testing.T) {
 	for _, where := range []string{"inside", "outside"} {
 		for _, embedded := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s the transaction, embedded %t", where, embedded), func(t *testing.T) {
-				each(t, func(t *testing.T, s testStore) { killedWorker(t, s, where, embedded) })
+				each(t, func(t *testing.T, s testStore) {
+					t.Helper()
+					killedWorker(t, s, where, embedded)
+				})
 			})
 		}
 	}

@@ -28,7 +28,7 @@ type dialect struct {
 
 	transient func(error) bool
 	probe     func(context.Context, *sql.DB) error
-	close     func(*sql.DB)
+	close     func(context.Context, *sql.DB)
 }
 
 // connect opens the pools of the URL.

@@ -15,6 +15,7 @@ import (
 
 func TestInsertSetsTheHeader(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		d := &weir.Doc{Kind: weir.KindFlow, Scope: prod, State: "draft", Body: json.RawMessage(`{"z":1.10, "a":12345678901234567890,"n":null}`)}
 		insert(t, s, d)
 		got := s.get(t, weir.KindFlow, prod, d.ID)
@@ -45,6 +46,7 @@ func TestInsertSetsTheHeader(t *testing.T) {
 
 func TestScopesAreSeparate(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		org := weir.Scope{Org: prod.Org}
 		insert(t, s,
 			&weir.Doc{Kind: weir.KindConnectionSpec, ID: "both", Scope: weir.Scope{}, Body: json.RawMessage(`{"name":"global"}`)},
@@ -83,6 +85,7 @@ func TestScopesAreSeparate(t *testing.T) {
 
 func TestUpdate(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		d := doc(weir.KindFlow, "f", `{"name":"a"}`)
 		insert(t, s, d)
 		first := *d
@@ -108,6 +111,7 @@ func TestUpdate(t *testing.T) {
 
 func TestTouchKeepsTheVersion(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		d := doc(weir.KindFlow, "f", `{"name":"a"}`)
 		insert(t, s, d)
 		s.clock.forward(time.Minute)
@@ -127,6 +131,7 @@ func TestTouchKeepsTheVersion(t *testing.T) {
 
 func TestConcurrentUpdatesOneWins(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		d := doc(weir.KindFlow, "f", `{"name":"a"}`)
 		insert(t, s, d)
 		const writers = 8
@@ -159,6 +164,7 @@ func TestConcurrentUpdatesOneWins(t *testing.T) {
 // TestTransactionsAreSerializable is the write skew that weaker isolation lets through: each of two transactions sees room for one more.
 func TestTransactionsAreSerializable(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		const limit, writers = 5, 12
 		full := errors.New("full")
 		var wg sync.WaitGroup
@@ -191,6 +197,7 @@ func TestTransactionsAreSerializable(t *testing.T) {
 
 func TestTransactionsRollBack(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		boom := errors.New("boom")
 		called := false
 		err := s.Tx(t.Context(), func(tx *Tx) error {
@@ -213,6 +220,7 @@ func TestTransactionsRollBack(t *testing.T) {
 
 func TestWhatIsNoDocument(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		for name, d := range map[string]*weir.Doc{
 			"array":     doc(weir.KindFlow, "x", `[]`),
 			"broken":    doc(weir.KindFlow, "x", `{"a":`),
@@ -257,6 +265,7 @@ func TestHostileDocuments(t *testing.T) {
 		"list":      `{"name":["a","b"]}`,
 	}
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		for id, body := range bodies {
 			insert(t, s, doc(weir.KindFlow, id, body))
 			if got := s.get(t, weir.KindFlow, prod, id); id != "bytes" && string(got.Body) != body {

@@ -63,29 +63,9 @@ const (
 // that cannot be asked is a *[weir.Error] (FLOW-1449, 1450, 1452); a bad After is [ErrToken].
 func (tx *Tx) Find(q Query) (docs []*weir.Doc, next string, err error) {
 	b := builder{d: tx.s.dialect}
-	where, err := b.where(q)
+	query, keys, err := b.find(q)
 	if err != nil {
 		return nil, "", err
-	}
-	keys, err := b.keys(q)
-	if err != nil {
-		return nil, "", err
-	}
-	if q.After != "" {
-		values, err := decodeToken(q, keys)
-		if err != nil {
-			return nil, "", err
-		}
-		where += " AND " + b.after(keys, values)
-	}
-	query := "SELECT " + columns
-	for _, k := range keys {
-		query += ", " + k.selected(b.d)
-	}
-	query += " FROM documents WHERE " + where + " ORDER BY " + orderList(keys)
-	inSQL := q.Keep == nil
-	if inSQL {
-		query += b.page(q)
 	}
 	skip := q.Offset
 	var last []string
@@ -94,7 +74,7 @@ func (tx *Tx) Find(q Query) (docs []*weir.Doc, next string, err error) {
 		if err != nil {
 			return err
 		}
-		if !inSQL {
+		if q.Keep != nil {
 			if !q.Keep(d) {
 				return nil
 			}
@@ -167,13 +147,31 @@ func (b *builder) arg(v any) string {
 	return "$" + strconv.Itoa(len(b.args))
 }
 
-// list adds arguments and returns "($n, $m, …)".
-func list[T any](b *builder, values []T) string {
-	marks := make([]string, len(values))
-	for i, v := range values {
-		marks[i] = b.arg(v)
+// find is the statement of Find: the documents of one page and one more, each with its sort keys. With Keep it has no limit.
+func (b *builder) find(q Query) (query string, keys []key, err error) {
+	where, err := b.where(q)
+	if err != nil {
+		return "", nil, err
 	}
-	return "(" + strings.Join(marks, ", ") + ")"
+	if keys, err = b.keys(q); err != nil {
+		return "", nil, err
+	}
+	if q.After != "" {
+		values, err := decodeToken(q, keys)
+		if err != nil {
+			return "", nil, err
+		}
+		where += " AND " + b.after(keys, values)
+	}
+	selected := make([]string, len(keys))
+	for i, k := range keys {
+		selected[i] = k.selected(b.d)
+	}
+	query = "SELECT " + columns + ", " + strings.Join(selected, ", ") + " FROM documents WHERE " + where + " ORDER BY " + orderList(keys)
+	if q.Keep == nil {
+		query += b.page(q)
+	}
+	return query, keys, nil
 }
 
 func (b *builder) where(q Query) (string, error) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,7 @@ func desc(dotted string) Order { return Order{Path: path(dotted), Desc: true} }
 // TestPagesAreExactAndStable walks pages of every size while other documents come and go.
 func TestPagesAreExactAndStable(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		// 30 documents in 6 moments: five share each createdAt.
 		var want []string
 		for moment := range 6 {
@@ -83,6 +85,7 @@ func TestOrder(t *testing.T) {
 		"of a strange name":                         {[]Order{asc("meta:x/y z"), desc("@id")}, "a b c d e f g h"},
 	}
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		for _, id := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
 			insert(t, s, doc(weir.KindFlow, id, bodies[id]))
 			s.clock.ms.Add(1)
@@ -100,6 +103,7 @@ func TestOrder(t *testing.T) {
 
 func TestTokens(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		for i := range 4 {
 			insert(t, s, doc(weir.KindFlow, fmt.Sprint(i), fmt.Sprintf(`{"name":"=&%% ü%d","n":%d.5}`, i, i)))
 		}
@@ -190,6 +194,7 @@ func TestOperators(t *testing.T) {
 		{Cond{Path: path("createdAt"), Op: Exists}, "a b c d"},
 	}
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		for id, body := range bodies {
 			insert(t, s, doc(weir.KindDataset, id, body))
 		}
@@ -225,6 +230,7 @@ func TestOperators(t *testing.T) {
 
 func TestOffsetAndKeep(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		for i := range 10 {
 			insert(t, s, doc(weir.KindDataset, fmt.Sprint(i), fmt.Sprintf(`{"n":%d}`, i)))
 		}
@@ -257,4 +263,76 @@ func TestOffsetAndKeep(t *testing.T) {
 			t.Errorf("pages with Keep: %s", got)
 		}
 	})
+}
+
+// TestIndexesAreUsed asks the planners how they would answer the common lists.
+func TestIndexesAreUsed(t *testing.T) {
+	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
+		for i := range 50 {
+			insert(t, s, doc(weir.KindRun, "", fmt.Sprintf(`{"name":"n%d","flowId":"f"}`, i)))
+		}
+		_, token := s.find(t, Query{Kind: weir.KindRun, Scopes: []weir.Scope{prod}, Limit: 20})
+		for _, c := range []struct{ filter, after, index string }{
+			{"", "", "documents_page"},
+			{"", token, "documents_page"},
+			{"flowId==f", "", "documents_flow"},
+			{"flowId==f", token, "documents_flow"},
+			{"name==n7", "", "documents_name"},
+			{"flowId==f,metrics.statusSummary.status==failed", "", "documents_flow"},
+		} {
+			where, _, perr := ParseProperty([]string{c.filter}, nil)
+			if perr != nil {
+				t.Fatal(perr)
+			}
+			b := builder{d: s.dialect}
+			query, _, err := b.find(Query{Kind: weir.KindRun, Scopes: []weir.Scope{prod}, Where: where, Limit: 20, After: c.after})
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan := s.explain(t, query, b.args)
+			if !strings.Contains(plan, c.index) || strings.Contains(plan, "B-TREE") || strings.Contains(plan, "Sort") {
+				t.Errorf("%s: not the index %s alone:\n%s", c.filter, c.index, plan)
+			}
+		}
+	})
+}
+
+// explain returns the plan of a statement, as if the table were large.
+func (s testStore) explain(t *testing.T, query string, args []any) (plan string) {
+	t.Helper()
+	words, column := "EXPLAIN QUERY PLAN ", 3
+	if s.dialect.copies {
+		words, column = "EXPLAIN ", 0
+	}
+	err := s.View(t.Context(), func(tx *Tx) error {
+		if s.dialect.copies {
+			if _, err := tx.sql.ExecContext(t.Context(), "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"); err != nil {
+				return err
+			}
+		}
+		return tx.each(words+query, args, func(rows *sql.Rows) error {
+			names, err := rows.Columns()
+			if err != nil {
+				return err
+			}
+			cells := make([]any, len(names))
+			for i := range cells {
+				cells[i] = new(string)
+			}
+			if err := rows.Scan(cells...); err != nil {
+				return err
+			}
+			line, ok := cells[column].(*string)
+			if !ok {
+				return fmt.Errorf("a plan of %T", cells[column])
+			}
+			plan += *line + "\n"
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
 }

@@ -62,41 +62,41 @@ func each(t *testing.T, test func(t *testing.T, s testStore)) {
 	}
 }
 
-func databaseURL(t testing.TB, name string) string {
-	t.Helper()
+func databaseURL(tb testing.TB, name string) string {
+	tb.Helper()
 	if name == "sqlite" {
-		return "sqlite:" + filepath.Join(t.TempDir(), "weir.db")
+		return "sqlite:" + filepath.Join(tb.TempDir(), "weir.db")
 	}
 	if postgres == nil {
-		t.Skip(noPostgres)
+		tb.Skip(noPostgres)
 	}
-	return postgres.Database(t)
+	return postgres.Database(tb)
 }
 
-func open(t testing.TB, url string, now func() time.Time) *Store {
-	t.Helper()
-	s, err := Open(t.Context(), Config{URL: url, MasterKey: testKey, Now: now, Log: testLog(t)})
+func open(tb testing.TB, url string, now func() time.Time) *Store {
+	tb.Helper()
+	s, err := Open(tb.Context(), Config{URL: url, MasterKey: testKey, Now: now, Log: testLog(tb)})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return s
 }
 
 // testLog sends the store's warnings to the test's log until the test ends.
-func testLog(t testing.TB) *slog.Logger {
-	t.Helper()
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+func testLog(tb testing.TB) *slog.Logger {
+	tb.Helper()
+	return slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
-func (s testStore) tx(t testing.TB, fn func(*Tx) error) {
-	t.Helper()
-	if err := s.Tx(t.Context(), fn); err != nil {
-		t.Fatal(err)
+func (s testStore) tx(tb testing.TB, fn func(*Tx) error) {
+	tb.Helper()
+	if err := s.Tx(tb.Context(), fn); err != nil {
+		tb.Fatal(err)
 	}
 }
 
@@ -107,9 +107,9 @@ var (
 	bob  = weir.Actor{User: "bob@x", Client: "key-b"}
 )
 
-func insert(t testing.TB, s testStore, docs ...*weir.Doc) {
-	t.Helper()
-	s.tx(t, func(tx *Tx) error {
+func insert(tb testing.TB, s testStore, docs ...*weir.Doc) {
+	tb.Helper()
+	s.tx(tb, func(tx *Tx) error {
 		for _, d := range docs {
 			if err := tx.Insert(d, ann); err != nil {
 				return err
@@ -124,24 +124,24 @@ func doc(kind, id, body string) *weir.Doc {
 	return &weir.Doc{Kind: kind, ID: id, Scope: prod, State: "enabled", Body: json.RawMessage(body)}
 }
 
-func (s testStore) get(t testing.TB, kind string, scope weir.Scope, id string) *weir.Doc {
-	t.Helper()
+func (s testStore) get(tb testing.TB, kind string, scope weir.Scope, id string) *weir.Doc {
+	tb.Helper()
 	var d *weir.Doc
-	err := s.View(t.Context(), func(tx *Tx) (err error) {
+	err := s.View(tb.Context(), func(tx *Tx) (err error) {
 		d, err = tx.Get(kind, scope, id)
 		return err
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return d
 }
 
-func (s testStore) find(t testing.TB, q Query) ([]string, string) {
-	t.Helper()
-	ids, next, err := s.tryFind(t.Context(), q)
+func (s testStore) find(tb testing.TB, q Query) ([]string, string) {
+	tb.Helper()
+	ids, next, err := s.tryFind(tb.Context(), q)
 	if err != nil {
-		t.Fatalf("find %+v: %v", q, err)
+		tb.Fatalf("find %+v: %v", q, err)
 	}
 	return ids, next
 }
@@ -168,9 +168,9 @@ func (s testStore) tryFind(ctx context.Context, q Query) (ids []string, next str
 	return ids, next, err
 }
 
-func wantErr(t testing.TB, err, want error) {
-	t.Helper()
+func wantErr(tb testing.TB, err, want error) {
+	tb.Helper()
 	if !errors.Is(err, want) {
-		t.Fatalf("error %v, want %v", err, want)
+		tb.Fatalf("error %v, want %v", err, want)
 	}
 }

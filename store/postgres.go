@@ -30,7 +30,7 @@ func (s *Store) connectPostgres(ctx context.Context, raw string) error {
 	s.db, s.reads = db, db
 	s.dialect = postgresDialect()
 	s.queue = postgresQueue{listen: listen}
-	s.dialect.close = func(*sql.DB) { listen.Close() }
+	s.dialect.close = func(context.Context, *sql.DB) { listen.Close() }
 	return nil
 }
 

@@ -14,11 +14,11 @@ import (
 )
 
 // cases reads the lines of a data file, without comments.
-func cases(t testing.TB, name string) (lines []string) {
-	t.Helper()
+func cases(tb testing.TB, name string) (lines []string) {
+	tb.Helper()
 	raw, err := os.ReadFile("testdata/" + name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for line := range strings.Lines(string(raw)) {
 		if line = strings.TrimRight(line, "\n"); line != "" && !strings.HasPrefix(line, "#") {
@@ -76,6 +76,7 @@ func TestSecretsAnswerTheSame(t *testing.T) {
 		t.Errorf("order by a secret: %v", err)
 	}
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		insert(t, s, doc(weir.KindConnection, "c", `{"auth":{"params":{"token":"hunter2"}}}`))
 		secret := []string{"auth", "params", "token"}
 		for _, q := range []Query{
@@ -137,6 +138,7 @@ func TestParseOrderBy(t *testing.T) {
 
 func TestFindByProperty(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		for _, line := range cases(t, "find.txt") {
 			filter, isFilter := strings.CutPrefix(line, "? ")
 			if !isFilter {

@@ -63,10 +63,10 @@ type WorkConfig struct {
 // maxAttempts is what the queue itself allows; handlers decide earlier.
 const maxAttempts = 10_000
 
-// Snooze, returned by a handler, runs the job again after d without counting an attempt.
+// Snooze is what a handler returns to have the job run again after d without counting an attempt.
 func Snooze(d time.Duration) error { return river.JobSnooze(max(d, 0)) }
 
-// GiveUp, returned by a handler, ends the job for good as failed.
+// GiveUp is what a handler returns to end the job for good as failed.
 func GiveUp(err error) error { return river.JobCancel(err) }
 
 // jobArgs carries every kind of job. The kind is not in the JSON: the queue's row has it.

@@ -17,39 +17,39 @@ import (
 const patience = 30 * time.Second
 
 // receive waits for one value.
-func receive[T any](t testing.TB, ch <-chan T, what string) T {
-	t.Helper()
+func receive[T any](tb testing.TB, ch <-chan T, what string) T {
+	tb.Helper()
 	select {
 	case v := <-ch:
 		return v
 	case <-time.After(patience):
-		t.Fatalf("%s did not happen", what)
+		tb.Fatalf("%s did not happen", what)
 	}
 	panic("unreachable")
 }
 
 // work runs Work until the returned function is called (or the test ends), which waits for it to end.
-func work(t testing.TB, s *Store, c WorkConfig) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+func work(tb testing.TB, s *Store, c WorkConfig) (stop func()) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(tb.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Work(ctx, c) }()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {
 			cancel()
-			if err := receive(t, done, "the end of Work"); err != nil {
-				t.Errorf("work: %v", err)
+			if err := receive(tb, done, "the end of Work"); err != nil {
+				tb.Errorf("work: %v", err)
 			}
 		})
 	}
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return stop
 }
 
-func (s testStore) enqueue(t testing.TB, j Job) (inserted bool) {
-	t.Helper()
-	s.tx(t, func(tx *Tx) (err error) {
+func (s testStore) enqueue(tb testing.TB, j Job) (inserted bool) {
+	tb.Helper()
+	s.tx(tb, func(tx *Tx) (err error) {
 		inserted, err = tx.Enqueue(j)
 		return err
 	})
@@ -58,6 +58,7 @@ func (s testStore) enqueue(t testing.TB, j Job) (inserted bool) {
 
 func TestEnqueueIsPartOfTheTransaction(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		boom := errors.New("boom")
 		err := s.Tx(t.Context(), func(tx *Tx) error {
 			if ok, err := tx.Enqueue(Job{Kind: "run.copy", Key: "lost"}); err != nil || !ok {
@@ -96,6 +97,7 @@ func TestEnqueueIsPartOfTheTransaction(t *testing.T) {
 
 func TestJobsAreTakenQuickly(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		type took struct {
 			key string
 			at  time.Time
@@ -121,6 +123,7 @@ func TestJobsAreTakenQuickly(t *testing.T) {
 
 func TestTaskCarriesItsJob(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		got := make(chan Task, 1)
 		work(t, s.Store, WorkConfig{Handlers: map[string]Handler{"run.copy": func(_ context.Context, task *Task) error {
 			got <- Task{Kind: task.Kind, Key: task.Key, Args: task.Args, Attempt: task.Attempt}
@@ -137,6 +140,7 @@ func TestTaskCarriesItsJob(t *testing.T) {
 
 func TestRetrySnoozeGiveUp(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		attempts := make(chan int, 10)
 		var snoozed, failed bool
 		work(t, s.Store, WorkConfig{Workers: 1, Handlers: map[string]Handler{
@@ -199,6 +203,7 @@ func waitState(t *testing.T, s testStore, kind, key, want string) {
 
 func TestScheduledJobWaits(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		ran := make(chan string, 2)
 		work(t, s.Store, WorkConfig{Handlers: map[string]Handler{"run.copy": func(_ context.Context, task *Task) error {
 			ran <- task.Key
@@ -215,6 +220,7 @@ func TestScheduledJobWaits(t *testing.T) {
 
 func TestJobsOfUnknownKindsAreLeftAlone(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		ran := make(chan string, 2)
 		work(t, s.Store, WorkConfig{Handlers: map[string]Handler{"run.copy": func(_ context.Context, task *Task) error {
 			ran <- task.Key
@@ -229,6 +235,7 @@ func TestJobsOfUnknownKindsAreLeftAlone(t *testing.T) {
 
 func TestDrainLetsJobsEnd(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		started, release := make(chan bool), make(chan bool)
 		stop := work(t, s.Store, WorkConfig{Handlers: map[string]Handler{"run.copy": func(ctx context.Context, task *Task) error {
 			started <- true
@@ -250,6 +257,7 @@ func TestDrainLetsJobsEnd(t *testing.T) {
 
 func TestDrainEndsAndTheJobIsTakenUpAgain(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		attempts := make(chan int, 2)
 		stop := work(t, s.Store, WorkConfig{
 			Drain: 50 * time.Millisecond,
@@ -276,6 +284,7 @@ func TestDrainEndsAndTheJobIsTakenUpAgain(t *testing.T) {
 // TestZombie has a worker lose its lease in the middle of a job. Another one does the job; the first must not publish.
 func TestZombie(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		publish := func(ctx context.Context, task *Task) error {
 			return s.Tx(ctx, func(tx *Tx) error {
 				if err := tx.PutStep("r", 0, json.RawMessage(fmt.Sprint(task.Attempt))); err != nil {
@@ -329,6 +338,7 @@ func TestZombie(t *testing.T) {
 
 func TestCompleteIsPartOfTheTransaction(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		boom := errors.New("boom")
 		result := make(chan error, 2)
 		work(t, s.Store, WorkConfig{Handlers: map[string]Handler{"run.copy": func(ctx context.Context, task *Task) error {

@@ -14,6 +14,7 @@ import (
 
 func TestSecretsAreSealed(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		d := doc(weir.KindConnection, "c", `{"auth":{"specName":"Basic"}}`)
 		d.Secret = json.RawMessage(`{"password":"hunter2"}`)
 		bare := doc(weir.KindConnection, "none", `{}`)
@@ -78,6 +79,7 @@ func TestSecretsAreSealed(t *testing.T) {
 
 func TestKeyRotation(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		other := testStore{open(t, s.url, s.clock.now), s.clock, s.url} // a second process, with the first keyset in memory
 		secret := func(id string) *weir.Doc {
 			d := doc(weir.KindConnection, id, `{}`)
@@ -110,6 +112,7 @@ func TestKeyRotation(t *testing.T) {
 
 func TestWrongMasterKey(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		for name, key := range map[string][]byte{"another": bytes.Repeat([]byte{8}, 32), "short": []byte("short"), "none": nil} {
 			other, err := Open(t.Context(), Config{URL: s.url, MasterKey: key})
 			if err == nil {

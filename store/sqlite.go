@@ -87,8 +87,8 @@ func sqliteDialect() *dialect {
 			return primary == sqlite3.SQLITE_BUSY || primary == sqlite3.SQLITE_LOCKED
 		},
 		probe: func(context.Context, *sql.DB) error { return nil },
-		close: func(db *sql.DB) {
-			_, _ = db.Exec("PRAGMA optimize") // statistics for the planner; a failure changes nothing
+		close: func(ctx context.Context, db *sql.DB) {
+			_, _ = db.ExecContext(ctx, "PRAGMA optimize") // statistics for the planner; a failure changes nothing
 		},
 	}
 }

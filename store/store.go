@@ -91,11 +91,14 @@ func (s *Store) prepare(ctx context.Context, masterKey []byte) error {
 	return s.openKeys(ctx, masterKey)
 }
 
+// closeTimeout bounds the tidying up of Close.
+const closeTimeout = 5 * time.Second
+
 // Close releases the connections. Transactions still running fail.
 func (s *Store) Close() error {
-	if s.dialect.close != nil {
-		s.dialect.close(s.db)
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	s.dialect.close(ctx, s.db)
 	err := s.db.Close()
 	if s.reads != s.db {
 		err = errors.Join(err, s.reads.Close())

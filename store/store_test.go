@@ -86,6 +86,7 @@ func TestSQLiteFile(t *testing.T) {
 // TestReadersDoNotWait reads while a write transaction is open, and sees what was committed before.
 func TestReadersDoNotWait(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		insert(t, s, doc(weir.KindFlow, "a", `{}`))
 		s.tx(t, func(tx *Tx) error {
 			if err := tx.Insert(doc(weir.KindFlow, "b", `{}`), ann); err != nil {
@@ -117,6 +118,7 @@ func TestReadersDoNotWait(t *testing.T) {
 
 func TestTxEndsWithItsContext(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
 		err := s.Tx(ctx, func(tx *Tx) error {
 			if err := tx.Insert(doc(weir.KindFlow, "a", `{}`), ann); err != nil {
@@ -139,6 +141,7 @@ func TestTxEndsWithItsContext(t *testing.T) {
 // TestManyWriters has transactions over one counter and over documents of their own, all at once.
 func TestManyWriters(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		insert(t, s, doc(weir.KindRun, "r", `{"count":0}`))
 		second := open(t, s.url, s.clock.now)
 		const writers, each = 8, 6

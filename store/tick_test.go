@@ -18,6 +18,7 @@ import (
 
 func TestTicks(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		now := s.clock.now()
 		set := func(key string, at time.Time) {
 			t.Helper()
@@ -72,6 +73,7 @@ func TestTicks(t *testing.T) {
 
 func TestAFailingTickHoldsUpNobody(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		now := s.clock.now()
 		s.tx(t, func(tx *Tx) error {
 			return errors.Join(tx.SetTick("a", prod, now.Add(-2*time.Second)), tx.SetTick("b", prod, now.Add(-2*time.Second)), tx.SetTick("c", prod, now))
@@ -103,6 +105,7 @@ func TestAFailingTickHoldsUpNobody(t *testing.T) {
 // TestTicksOfManyProcesses has four schedulers serve the same ticks: each tick is served once per moment.
 func TestTicksOfManyProcesses(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		const keys, rounds, schedulers = 20, 3, 4
 		now := s.clock.now()
 		s.tx(t, func(tx *Tx) error {
@@ -145,6 +148,7 @@ func TestTicksOfManyProcesses(t *testing.T) {
 
 func TestSteps(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		err := s.Tx(t.Context(), func(tx *Tx) error {
 			step, data, err := tx.LastStep("r")
 			if step != -1 || data != nil || err != nil {
@@ -188,6 +192,7 @@ func TestSteps(t *testing.T) {
 
 func TestTables(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		swap := func(ns, name, old, next string) error {
 			return s.Tx(t.Context(), func(tx *Tx) error { return tx.SwapTable(ns, name, old, next) })
 		}
@@ -241,6 +246,7 @@ func TestTables(t *testing.T) {
 // TestExclusive has several processes count in a variable that only exclusion protects.
 func TestExclusive(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		stores := []*Store{s.Store, open(t, s.url, s.clock.now), open(t, s.url, s.clock.now)}
 		inside, most, done := 0, 0, 0
 		var mu sync.Mutex
@@ -293,6 +299,7 @@ func TestExclusive(t *testing.T) {
 // TestExclusiveLosesItsLease takes the lease away, as happens to a process that was stopped for too long.
 func TestExclusiveLosesItsLease(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		err := s.Exclusive(t.Context(), "n", func(ctx context.Context) error {
 			if _, err := s.db.ExecContext(ctx, "UPDATE leases SET holder = 'other'"); err != nil {
 				return err
@@ -311,6 +318,7 @@ func TestExclusiveLosesItsLease(t *testing.T) {
 // TestExclusiveTakesOverFromTheDead finds an expired lease of a process that is gone.
 func TestExclusiveTakesOverFromTheDead(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
+		t.Helper()
 		if _, err := s.db.ExecContext(t.Context(), "INSERT INTO leases (name, holder, expires) VALUES ('n', 'dead', 1)"); err != nil {
 			t.Fatal(err)
 		}

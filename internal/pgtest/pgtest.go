@@ -99,7 +99,7 @@ func (s *Server) start(bin string) error {
 		return err
 	}
 	data := filepath.Join(s.dir, "data")
-	init := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "weir", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	init := exec.CommandContext(context.Background(), filepath.Join(bin, "initdb"), "-D", data, "-U", "weir", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	init.SysProcAttr, init.Dir = attr, s.dir
 	if out, err := init.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
@@ -107,7 +107,7 @@ func (s *Server) start(bin string) error {
 	if s.port, err = freePort(); err != nil {
 		return err
 	}
-	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(s.port),
+	s.cmd = exec.CommandContext(context.Background(), filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(s.port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200",
 		// The tests are about processes that die, not about power cuts.
 		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "shared_buffers=64MB")
@@ -165,22 +165,22 @@ func (s *Server) URL(database string) string {
 }
 
 // Database makes an empty database and returns its URL.
-func (s *Server) Database(t testing.TB) string {
-	t.Helper()
+func (s *Server) Database(tb testing.TB) string {
+	tb.Helper()
 	name := "weir" + strconv.FormatInt(s.next.Add(1), 10)
 	db, err := sql.Open("pgx", s.URL("postgres"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer func() { _ = db.Close() }() // nothing is left to be written
 	if _, err := db.ExecContext(context.Background(), "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
-		t.Fatalf("create database: %v", err)
+		tb.Fatalf("create database: %v", err)
 	}
 	return s.URL(name)
 }
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
