@@ -33,8 +33,15 @@ var authenticators = map[string]func(*credentials) authenticator{
 	"keybased":                func(c *credentials) authenticator { return keyAuth{c} },
 	"apikey":                  func(c *credentials) authenticator { return keyAuth{c} },
 	"apikeyauthentication":    func(c *credentials) authenticator { return keyAuth{c} },
-	"oauth2clientcredential":  func(c *credentials) authenticator { return &grantAuth{c: c} },
-	"oauth2clientcredentials": func(c *credentials) authenticator { return &grantAuth{c: c} },
+	"oauth2clientcredential":  func(c *credentials) authenticator { return newGrant(c, "client_credentials") },
+	"oauth2clientcredentials": func(c *credentials) authenticator { return newGrant(c, "client_credentials") },
+	// Ours (authSpec[].attributes.weir).
+	"oauth2password": func(c *credentials) authenticator { return newGrant(c, "password") },
+	"bearertoken":    func(c *credentials) authenticator { return staticAuth{c} },
+	"sessiontoken":   newSession,
+	"jwtbearer":      newJWT,
+	"hmacsignature":  func(c *credentials) authenticator { return hmacAuth{c} },
+	"awssigv4":       func(c *credentials) authenticator { return sigv4Auth{c} },
 }
 
 // credentials is what an authenticator works with.
@@ -144,9 +151,13 @@ func (a keyAuth) apply(_ context.Context, r *request) error {
 			continue
 		}
 		at := p.Rest
-		placed = placed || at.Header+at.Query+at.Body != ""
+		placed = placed || at.Header+at.Query+at.Body+at.Cookie != ""
+		value = at.Prefix + value
 		if at.Header != "" {
 			r.setHeader(at.Header, value)
+		}
+		if at.Cookie != "" {
+			r.addCookie(at.Cookie, value)
 		}
 		if at.Query != "" {
 			r.setParam(at.Query, value)
@@ -158,7 +169,7 @@ func (a keyAuth) apply(_ context.Context, r *request) error {
 		}
 	}
 	if !placed {
-		return weir.Errorf("CONNECTOR-1302-400", "no key of the auth spec %q has a place; give its property restAttributes.headerParamName, queryParamName or bodyParamName", a.c.spec.Name)
+		return weir.Errorf("CONNECTOR-1302-400", "no key of the auth spec %q has a place; give its property restAttributes.headerParamName, queryParamName, bodyParamName or cookieParamName", a.c.spec.Name)
 	}
 	return nil
 }
@@ -173,6 +184,8 @@ type property struct {
 		Header string `json:"headerParamName"`
 		Query  string `json:"queryParamName"`
 		Body   string `json:"bodyParamName"`
+		Cookie string `json:"cookieParamName"`
+		Prefix string `json:"prefix"`
 	} `json:"restAttributes"`
 }
 

@@ -19,8 +19,9 @@ import (
 // refreshAuth is OAuth2RefreshCode: a bearer token that is renewed when it has expired or was refused, if there are a
 // refresh token and a token address. New tokens are stored before they are used.
 type refreshAuth struct {
-	mu sync.Mutex
-	c  *credentials
+	mu   sync.Mutex
+	c    *credentials
+	home string // the source's origin
 	// pending are renewed parameters that could not be stored yet; the grant they came from may be spent.
 	pending json.RawMessage
 }
@@ -28,6 +29,7 @@ type refreshAuth struct {
 func (a *refreshAuth) apply(ctx context.Context, r *request) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.home = r.home()
 	if a.expired(a.c.params) && a.canRenew() {
 		if err := a.swap(ctx, a.c.text("accessToken")); err != nil {
 			return err
@@ -122,12 +124,17 @@ func (a *refreshAuth) request(ctx context.Context, p map[string]json.RawMessage)
 	text := func(name string) string { t, _ := scalarText(p[name]); return t }
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {text("refreshToken")}}
 	names := a.c.override()
-	for param, field := range map[string]string{"clientId": names.ClientID, "clientSecret": names.ClientSecret} {
-		if v := text(param); v != "" {
-			form.Set(field, v)
+	var basic *url.Userinfo
+	if a.c.spec.Attributes.Weir.ClientAuth == "basic" {
+		basic = url.UserPassword(text("clientId"), text("clientSecret"))
+	} else {
+		for param, field := range map[string]string{"clientId": names.ClientID, "clientSecret": names.ClientSecret} {
+			if v := text(param); v != "" {
+				form.Set(field, v)
+			}
 		}
 	}
-	answer, err := a.c.token(ctx, text("accessTokenUrl"), names.Method, form)
+	answer, err := a.c.token(ctx, a.c.resolve(text("accessTokenUrl"), a.home), names.Method, form, basic)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +201,7 @@ func (c *credentials) override() override {
 const tokenBound = 1 << 20
 
 // token calls a token address. Redirects are not followed: the request carries secrets.
-func (c *credentials) token(ctx context.Context, address, method string, form url.Values) (map[string]json.RawMessage, error) {
+func (c *credentials) token(ctx context.Context, address, method string, form url.Values, basic *url.Userinfo) (map[string]json.RawMessage, error) {
 	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil || u.Host == "" {
 		return nil, weir.Errorf("CONNECTOR-1312-400", "the token address is not a valid URL")
@@ -219,6 +226,11 @@ func (c *credentials) token(ctx context.Context, address, method string, form ur
 		return nil, weir.Errorf("CONNECTOR-1312-400", "the token address is not a valid URL")
 	}
 	req.Header.Set("Accept", "application/json")
+	if basic != nil {
+		secret, _ := basic.Password()
+		c.mask.add(secret)
+		req.SetBasicAuth(url.QueryEscape(basic.Username()), url.QueryEscape(secret)) // RFC 6749 §2.3.1
+	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
@@ -246,54 +258,6 @@ func (c *credentials) token(ctx context.Context, address, method string, form ur
 		return nil, weir.Errorf("CONNECTOR-1308-400", "the token address %s did not answer with a JSON object", c.mask.url(u))
 	}
 	return answer, nil
-}
-
-// grantAuth is OAuth2ClientCredential: a token is fetched with the client's secret and shared until it expires.
-type grantAuth struct {
-	c *credentials
-}
-
-func (a *grantAuth) apply(ctx context.Context, r *request) error {
-	t, err := a.c.client.tokens.get(ctx, a.c.tokenKey(), "", a.c.opt.Now, a.fetch)
-	if err != nil {
-		return err
-	}
-	a.c.mask.add(t)
-	r.setHeader("Authorization", "Bearer "+t)
-	return nil
-}
-
-func (a *grantAuth) renew(ctx context.Context, refused *http.Request) (bool, error) {
-	used := strings.TrimPrefix(refused.Header.Get("Authorization"), "Bearer ")
-	_, err := a.c.client.tokens.get(ctx, a.c.tokenKey(), used, a.c.opt.Now, a.fetch)
-	return err == nil, err
-}
-
-func (a *grantAuth) fetch(ctx context.Context) (string, time.Duration, error) {
-	address := a.c.text("accessTokenUrl", "tokenEndpoint", "tokenUrl", "tokenEndpointUrl", "authUrl")
-	if address == "" {
-		return "", 0, weir.Errorf("CONNECTOR-1304-400", "accessTokenUrl is missing in the auth parameters")
-	}
-	names := a.c.override()
-	form := url.Values{"grant_type": {"client_credentials"}, names.ClientID: {a.c.text("clientId")}, names.ClientSecret: {a.c.text("clientSecret")}}
-	for _, extra := range []string{"scope", "audience", "resource"} {
-		if v := a.c.text(extra); v != "" {
-			form.Set(extra, v)
-		}
-	}
-	answer, err := a.c.token(ctx, address, names.Method, form)
-	if err != nil {
-		return "", 0, err
-	}
-	t, _ := scalarText(answer[names.AccessToken])
-	if t == "" {
-		return "", 0, weir.Errorf("CONNECTOR-1308-400", "the token address answered without %s", names.AccessToken)
-	}
-	life, ok := lifetime(answer[names.ExpiresIn])
-	if !ok {
-		life = time.Hour
-	}
-	return t, life, nil
 }
 
 // tokenKey names the credentials in the token cache: the same secrets share a token, whoever uses them.

@@ -35,6 +35,16 @@ func (p *params) text(name string) (string, bool) {
 	return paramText(v), true
 }
 
+// has reports whether a name is known, even with "".
+func (p *params) has(name string) bool {
+	for _, l := range p.layers {
+		if v, ok := l[name]; ok && string(v) != "null" {
+			return true
+		}
+	}
+	return false
+}
+
 func paramText(v json.RawMessage) string {
 	if s, ok := scalarText(v); ok {
 		return s
@@ -69,6 +79,7 @@ type expander struct {
 	slice   slice
 	missing []string
 	bad     error
+	blanks  bool // "" is a value
 }
 
 func (e *expander) lack(name string) {
@@ -108,7 +119,7 @@ func (e *expander) expand(re *regexp.Regexp, s string, enc func(string) string) 
 			return enc(v)
 		}
 		v, ok := e.params.text(name)
-		if !ok {
+		if !ok && !(e.blanks && e.params.has(name)) {
 			e.lack(name)
 			return m
 		}

@@ -31,6 +31,7 @@ type authSpec struct {
 		AuthParams struct {
 			AddTo string `json:"addTo"`
 		} `json:"authParams"`
+		Weir authRules `json:"weir"`
 	} `json:"attributes"`
 }
 
