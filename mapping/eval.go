@@ -20,8 +20,11 @@ type frame struct {
 	budget int            // bytes left to make
 }
 
-// cost of one element of an array or member of an object, and of one call of a lambda.
-const elementCost = 64
+// Costs of one value inside an array or object, and of one call of a lambda.
+const (
+	valueCost  = 16
+	lambdaCost = 64
+)
 
 // spend takes n bytes from the budget.
 func (f *frame) spend(n int) error {
@@ -37,7 +40,8 @@ const (
 	maxItems = 100_000
 )
 
-// made checks the size of a value a function or operator made.
+// made checks the size of a value a function or operator made. Arrays and objects count with all that is in them, however often it is shared:
+// that is what writing them costs.
 func (f *frame) made(v record.Value) error {
 	switch v.Kind() {
 	case record.KindText:
@@ -45,19 +49,50 @@ func (f *frame) made(v record.Value) error {
 			return faultf(KindArgument, "the text is longer than 1 MiB")
 		}
 		return f.spend(len(v.Text()))
-	case record.KindArray:
-		if len(v.Items()) > maxItems {
-			return faultf(KindArgument, "the array has more than %d elements", maxItems)
+	case record.KindArray, record.KindObject:
+		if n := max(len(v.Items()), v.Object().Len()); n > maxItems {
+			return faultf(KindArgument, "%s has more than %d elements", an(v.Kind()), maxItems)
 		}
-		return f.spend(elementCost * len(v.Items()))
-	case record.KindObject:
-		if v.Object().Len() > maxItems {
-			return faultf(KindArgument, "the object has more than %d members", maxItems)
+		left := f.budget
+		if !weigh(v, &left, record.MaxDepth) {
+			return faultf(KindArgument, "the result is too large or nested too deeply")
 		}
-		return f.spend(elementCost * v.Object().Len())
+		f.budget = left
 	default:
 	}
 	return nil
+}
+
+// weigh takes the size of a value from left; false when that is not enough, or the value is nested deeper than depth.
+func weigh(v record.Value, left *int, depth int) bool {
+	*left -= valueCost
+	switch v.Kind() {
+	case record.KindText:
+		*left -= len(v.Text())
+	case record.KindArray:
+		if depth == 0 {
+			return false
+		}
+		for _, e := range v.Items() {
+			if !weigh(e, left, depth-1) {
+				return false
+			}
+		}
+	case record.KindObject:
+		if depth == 0 {
+			return false
+		}
+		o := v.Object()
+		for i := range o.Len() {
+			name, e := o.Member(i)
+			*left -= len(name)
+			if !weigh(e, left, depth-1) {
+				return false
+			}
+		}
+	default:
+	}
+	return *left >= 0
 }
 
 // placed gives an error of a node its place.

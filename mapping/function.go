@@ -139,7 +139,7 @@ func (a lazyArg) lambda(vals ...record.Value) (record.Value, error) {
 			a.f.locals[s] = vals[i]
 		}
 	}
-	if err := a.f.spend(elementCost); err != nil {
+	if err := a.f.spend(lambdaCost); err != nil {
 		return record.Null(), err
 	}
 	return a.run(a.f)

@@ -34,19 +34,22 @@ type vector struct {
 
 func readVectors(tb testing.TB) []vector {
 	tb.Helper()
-	data, err := os.ReadFile("testdata/data-prep-vectors.jsonl")
-	if err != nil {
-		tb.Fatal(err)
-	}
 	var out []vector
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var v vector
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
+	// The vectors of the contract, and our own cases in the same form.
+	for _, name := range []string{"testdata/data-prep-vectors.jsonl", "testdata/cases.jsonl"} {
+		data, err := os.ReadFile(name)
+		if err != nil {
 			tb.Fatal(err)
 		}
-		out = append(out, v)
+		lines := bufio.NewScanner(bytes.NewReader(data))
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var v vector
+			if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
+				tb.Fatal(err)
+			}
+			out = append(out, v)
+		}
 	}
 	return out
 }
