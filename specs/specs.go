@@ -12,6 +12,13 @@ import (
 //go:embed connection/*.json flow/*.json
 var files embed.FS
 
+//go:embed weir-extension.schema.json
+var extension []byte
+
+// Extension is the JSON Schema of sourceSpec.attributes.weir, what specs may say beyond the vendor's attributes
+// (docs/rest-extension.md).
+func Extension() json.RawMessage { return append(json.RawMessage(nil), extension...) }
+
 // Spec is one built-in spec document: its id and the body as stored (id included).
 type Spec struct {
 	ID   string

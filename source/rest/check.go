@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/text/message"
 
 	"weir"
+	"weir/specs"
 )
 
 // MatchAuthSpec finds the auth spec a client named in auth.specName: by exact name, else by name or type without regard
@@ -100,6 +102,99 @@ func CheckParams(b weir.Binding) []weir.Finding {
 		return out
 	}
 	return findings("/params", s.checkRequest(&b))
+}
+
+// CheckSpec checks a connection spec when it is saved: paths, paging, schedule and body of its request definition, the
+// extension with all its expressions, its streams and parents, and the auth types. Placeholders may still be open. A
+// spec that is not of the REST kind (no urlParams, no extension) has no findings. Pointers are relative to the body.
+func CheckSpec(connectionSpec json.RawMessage) []weir.Finding {
+	const at = "/sourceSpec/attributes"
+	s, err := parseSpec(connectionSpec)
+	if err != nil {
+		return findings("", err)
+	}
+	out := extensionFindings(s.SourceSpec.Attributes.Weir, at+"/weir")
+	a, err := s.source()
+	if s.generic() {
+		if len(out) == 0 && len(s.SourceSpec.Attributes.Weir) > 0 {
+			_, err = parseExtension(s.SourceSpec.Attributes.Weir)
+			out = append(out, findings(at+"/weir", err)...)
+		}
+		return out
+	}
+	if err != nil {
+		if len(out) == 0 {
+			out = findings(at+"/weir", err)
+		}
+		return out
+	}
+	out = append(out, a.check(at)...)
+	for i := range s.AuthSpec {
+		raw := pluck(s.AuthSpec[i].raw, path{{name: "attributes"}, {name: "weir"}})
+		out = append(out, checkSchema(authSchema(), raw, fmt.Sprintf("/authSpec/%d/attributes/weir", i))...)
+		if t := s.AuthSpec[i].Type; authenticators[looseName(t)] == nil {
+			out = append(out, weir.Finding{Code: "CONNECTOR-1302-400", Pointer: fmt.Sprintf("/authSpec/%d/type", i), Message: fmt.Sprintf("the auth type %q is not supported for REST sources", t)})
+		}
+	}
+	return out
+}
+
+// check checks a request definition without its parameters, and those of its streams and parents.
+func (a *attributes) check(at string) []weir.Finding {
+	if len(a.ext.Streams) > 0 {
+		var out []weir.Finding
+		for _, name := range slices.Sorted(maps.Keys(a.ext.Streams)) {
+			where := at + "/weir/streams/" + pointerEscape(name)
+			stream, err := a.stream(name)
+			if err != nil {
+				out = append(out, findings(where, err)...)
+				continue
+			}
+			stream.ext.Streams = nil
+			out = append(out, stream.check(where)...)
+		}
+		return out
+	}
+	e := &expander{params: &params{}}
+	def, err := a.define(e)
+	out := findings(at, err)
+	if err == nil && def.schedule.advance() && def.schedule.Incremental == "" {
+		out = append(out, weir.Finding{Code: "CONNECTOR-1317-400", Pointer: at + "/scheduleParams", Message: "scheduleParams of type ADVANCE needs incremental"})
+	}
+	if def != nil {
+		e.path(def.path)
+		out = append(out, findings(at+"/urlParams/path", e.bad)...)
+	}
+	for i := range a.ext.Partition {
+		part := &a.ext.Partition[i]
+		if len(part.Parent) == 0 {
+			continue
+		}
+		where := fmt.Sprintf("%s/weir/partition/%d/parent", at, i)
+		own, err := a.with(part.Parent)
+		if err != nil {
+			out = append(out, findings(where, err)...)
+			continue
+		}
+		own.ext.Partition = nil
+		out = append(out, own.check(where)...)
+	}
+	return out
+}
+
+// extensionFindings checks the extension against its published schema.
+func extensionFindings(raw json.RawMessage, at string) []weir.Finding {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil
+	}
+	return checkSchema(specs.Extension(), raw, at)
+}
+
+// authSchema is the part of the extension's schema for authSpec[].attributes.weir.
+func authSchema() json.RawMessage {
+	all := specs.Extension()
+	auth := pluck(all, path{{name: "definitions"}, {name: "auth"}})
+	return slices.Clone(auth)
 }
 
 // checkRequest resolves everything a request needs, without sending one.

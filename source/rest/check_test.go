@@ -106,3 +106,34 @@ func FuzzSpec(f *testing.F) {
 		}
 	})
 }
+
+func TestCheckSpec(t *testing.T) {
+	attributes := func(more string) string {
+		return `{"sourceSpec":{"attributes":{"urlParams":{"host":"h","path":"/${open}"},"contentPath":"$"` + more + `}}}`
+	}
+	for _, c := range []struct{ spec, want, part string }{
+		{attributes(""), "", ""},
+		{attributes(`,"weir":{"paging":{"type":"NEXT","next":"page.next","inject":{"query":"c"}}}`), "", ""},
+		{attributes(`,"weir":{"paging":{"type":"NEXT","next":"page.next +","inject":{"query":"c"}}}`), "1312-400 /sourceSpec/attributes/weir", "Syntax error"},
+		{attributes(`,"weir":{"paging":{"stop":"elements + 1"}}`), "1312-400 /sourceSpec/attributes/weir", "bool is needed"},
+		{attributes(`,"weir":{"filter":"rekord.x == 1"}`), "1312-400 /sourceSpec/attributes/weir", "undeclared reference to 'rekord'"},
+		{attributes(`,"weir":{"paging":{"stop":"page == 1"}}`), "1312-400 /sourceSpec/attributes/weir", "page cannot be used as a whole"},
+		{attributes(`,"weir":{"paging":{"type":"SPIRAL"}}`), "1312-400 /sourceSpec/attributes/weir/paging/type", ""},
+		{attributes(`,"weir":{"pagging":{}}`), "1312-400 /sourceSpec/attributes/weir", "pagging"},
+		{attributes(`,"weir":{"partition":[{"as":"x","parent":{"contentPath":"$..a"},"key":"$"}]}`), "1314-400 /sourceSpec/attributes/weir/partition/0/parent", ""},
+		{attributes(`,"weir":{"streams":{"a/b":{"contentPath":"$.a[?(@.b)]"},"c":{}}}`), "1314-400 /sourceSpec/attributes/weir/streams/a~1b", ""},
+		{attributes(`,"weir":{"onResponse":[{"status":"6xx","do":"fail"}]}`), "1312-400 /sourceSpec/attributes/weir", "6xx"},
+		{attributes(`,"weir":{"cursor":{"step":"1 day"}}`), "1312-400 /sourceSpec/attributes/weir", "step"},
+		{attributes(`,"weir":{"answer":{"decode":["csv","gzip"]}}`), "1312-400 /sourceSpec/attributes/weir", "place 1"},
+		{attributes(`,"weir":{"split":{"above":5}}`), "1312-400 /sourceSpec/attributes/weir", "paging.total"},
+		{attributes(`,"paginationParams":{}`), "1316-400 /sourceSpec/attributes", ""},
+		{`{"authSpec":[{"name":"x","type":"Telepathy","attributes":{"weir":{"sine":1}}}],"sourceSpec":{"attributes":{"urlParams":{"host":"h"}}}}`, "1302-400 /authSpec/0/type, 1312-400 /authSpec/0/attributes/weir", ""},
+		{`{"sourceSpec":{"spec":{}},"targetSpec":{}}`, "", ""},
+		{`{"sourceSpec":{"attributes":{"weir":{"filter":"("}}}}`, "1312-400 /sourceSpec/attributes/weir", ""},
+	} {
+		got := CheckSpec(json.RawMessage(c.spec))
+		if codes(got) != c.want || len(got) > 0 && !strings.Contains(got[0].Message, c.part) {
+			t.Errorf("%s: %v, want %q %s", c.spec, got, c.want, c.part)
+		}
+	}
+}

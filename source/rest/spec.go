@@ -33,6 +33,18 @@ type authSpec struct {
 		} `json:"authParams"`
 		Weir authRules `json:"weir"`
 	} `json:"attributes"`
+
+	raw json.RawMessage
+}
+
+// UnmarshalJSON keeps the text beside the lens.
+func (a *authSpec) UnmarshalJSON(raw []byte) error {
+	type plain authSpec
+	if err := json.Unmarshal(raw, (*plain)(a)); err != nil {
+		return err
+	}
+	a.raw = bytes.Clone(raw)
+	return nil
 }
 
 // attributes is a request definition: sourceSpec.attributes of a spec, or the params of a generic source connection (§6.10).

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -13,18 +14,84 @@ import (
 // wait5 is the longest wait between attempts while somebody waits for the answer.
 const wait5 = 5 * time.Second
 
-// Test checks the credentials (contract flow-service §5.6): it calls authorizationTestUrl with them, or without one
-// asks whether the host can be reached. Any failure is CONNECTOR-1308.
+// Test checks the credentials (contract flow-service §5.6): it calls authorizationTestUrl with them, or makes the check
+// of the spec's extension, or without both asks whether the host can be reached. Any failure is CONNECTOR-1308.
 func (s *Source) Test(ctx context.Context) error {
 	var err error
+	a, aerr := s.attributes(s.params, "", s.b.Params)
+	check := aerr == nil && a.ext.Check != nil
 	if address, ok := s.params.text("authorizationTestUrl"); ok {
 		_, err = s.read(ctx, address, 1<<20)
-	} else {
+	} else if !check {
 		err = s.reach(ctx)
+	}
+	if err == nil && check {
+		err = s.check(ctx, a)
 	}
 	var known *weir.Error
 	if errors.As(err, &known) && known.Family() == "CONNECTOR" && known.Code != "CONNECTOR-1304-400" {
 		known.Code = "CONNECTOR-1308-400"
+	}
+	return err
+}
+
+// check makes the request of the extension's check: for sources that answer a wrong credential with success.
+func (s *Source) check(ctx context.Context, a *attributes) error {
+	rules := a.ext.Check
+	if rules.Path != "" && a.URLParams != nil {
+		own, u := *a, *a.URLParams
+		u.Path = rules.Path
+		own.URLParams = &u
+		a = &own
+	}
+	pl, err := s.plan(ctx, s.params, nil, a)
+	if err != nil {
+		return err
+	}
+	if err := pagers[pl.def.paging.kind](&pl.def.paging).place(pl.req); err != nil {
+		return err
+	}
+	quick := *s
+	quick.limits.Attempts = min(quick.limits.Attempts, 3)
+	quick.limits.Wait = min(quick.limits.Wait, wait5)
+	probe := []path{}
+	if rules.when != nil {
+		probe = rules.when.pages
+	}
+	return quick.fetch(ctx, pl.req, func(resp *response) error {
+		cut := newCutter(&pl.def.content, nil, probe, s.opt.TempDir, func(_, _, _ []byte) error { return nil })
+		cut.shape(pl.def)
+		cut.ends = true
+		cut.begin()
+		d := decoder{rules: &pl.def.ext.Answer, content: pl.def.content.path, limits: &quick.limits, tempDir: s.opt.TempDir}
+		if resp.StatusCode != http.StatusNoContent {
+			if err := d.each(resp.body, cut.run); err != nil {
+				return err
+			}
+		}
+		an := &answer{url: resp.Request.URL, status: resp.StatusCode, header: resp.Header, elements: cut.elements, total: int64(cut.elements), requests: 1,
+			values: map[string]json.RawMessage{}, first: cut.first, last: cut.last, base: pl.vars}
+		for i, p := range probe {
+			an.values[p.String()] = cut.probes[i]
+		}
+		return rules.judge(an)
+	})
+}
+
+// judge compares an answer with what the check expects.
+func (c *checkRules) judge(a *answer) error {
+	if c.Status != 0 && a.status != c.Status {
+		return weir.Errorf("CONNECTOR-1308-400", "the check expects status %d", c.Status)
+	}
+	if a.elements < c.Records {
+		return weir.Errorf("CONNECTOR-1308-400", "the check expects at least %d records and got %d; the credentials may not be right", c.Records, a.elements)
+	}
+	if c.when == nil {
+		return nil
+	}
+	ok, err := c.when.truth(a.vars())
+	if err == nil && !ok {
+		err = weir.Errorf("CONNECTOR-1308-400", "the answer does not meet the check %q; the credentials may not be right", c.When)
 	}
 	return err
 }
