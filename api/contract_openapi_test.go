@@ -67,6 +67,9 @@ func (v *validator) check(req *http.Request, body []byte, a *answer) error {
 		if strings.HasPrefix(path+"/", base+"/") {
 			router = r
 		}
+		if path == base {
+			path += "/"
+		}
 	}
 	if router == nil {
 		return nil

@@ -114,6 +114,7 @@ func services() []service {
 		{name: "catalog", base: catalogBase, routes: catalogRoutes, document: "catalog.yaml", codes: codesOf("CATALOG")},
 		{name: "data-access", base: exportBase, routes: exportRoutes, document: "data-access.yaml", codes: codesOf("EXPORT")},
 		{name: "batch-ingestion", base: importBase, routes: importRoutes, document: "batch-ingestion.yaml", codes: codesOf("INGEST")},
+		{name: "dataset-labels", base: "/data/foundation/dataset", routes: labelRoutes, document: "dataset-labels.yaml", codes: labelCodes},
 		{name: "sandboxes", base: "/data/foundation/sandbox-management", routes: sandboxRoutes, document: "sandboxes.yaml", codes: codesOf("SANDBOX")},
 		{name: "ims", base: "/ims", routes: imsRoutes, document: "ims.yaml", codes: codesOf("IMS")},
 		{name: "system", base: "", routes: systemRoutes, codes: codesOf("WEIR")},
