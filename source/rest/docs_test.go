@@ -1,0 +1,68 @@
+package rest
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"weir/specs"
+)
+
+// TestExtensionPage checks every example of the page, and that every member of the schema has one.
+func TestExtensionPage(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/rest-extension.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	blocks := regexp.MustCompile("(?s)```json( auth)?\n(.*?)\n```").FindAllStringSubmatch(string(raw), -1)
+	if len(blocks) < 30 {
+		t.Fatalf("%d examples", len(blocks))
+	}
+	for i, b := range blocks {
+		all.WriteString(b[2])
+		spec := `{"sourceSpec":{"attributes":{"urlParams":{"host":"h","path":"/x"},"contentPath":"$.a.b","weir":` + b[2] + `}}}`
+		if b[1] != "" {
+			spec = `{"authSpec":[{"name":"a","type":"SessionToken","attributes":{"weir":` + b[2] + `}}],"sourceSpec":{"attributes":{"urlParams":{"host":"h"}}}}`
+		}
+		if !json.Valid([]byte(spec)) {
+			t.Errorf("example %d is not JSON: %s", i+1, b[2])
+			continue
+		}
+		if f := CheckSpec(json.RawMessage(spec)); len(f) > 0 {
+			t.Errorf("example %d: %v\n%s", i+1, f, b[2])
+		}
+	}
+	var schema any
+	if err := json.Unmarshal(specs.Extension(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range propertyNames(schema) {
+		if !strings.Contains(all.String(), fmt.Sprintf("%q:", name)) {
+			t.Errorf("no example of %s on the page", name)
+		}
+	}
+}
+
+func propertyNames(v any) []string {
+	var out []string
+	switch v := v.(type) {
+	case map[string]any:
+		if props, ok := v["properties"].(map[string]any); ok {
+			for name := range props {
+				out = append(out, name)
+			}
+		}
+		for _, child := range v {
+			out = append(out, propertyNames(child)...)
+		}
+	case []any:
+		for _, child := range v {
+			out = append(out, propertyNames(child)...)
+		}
+	}
+	return out
+}
