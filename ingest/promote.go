@@ -85,7 +85,7 @@ type ColumnCount struct {
 const fileBytes = 512 << 20
 
 // windowBytes is how much of the stage a lane holds at a time, apart from longer records.
-const windowBytes = 1 << 20
+const windowBytes = 256 << 10
 
 // Promote runs a job. When it fails, its files are dropped and nothing counts; rows that do not fit are no failure.
 // Whether too many rows failed is the caller's decision, from the report.

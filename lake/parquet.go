@@ -9,8 +9,6 @@ import (
 	"math/rand/v2"
 	"unicode/utf8"
 
-	"github.com/klauspost/compress/zstd"
-
 	"weir"
 	"weir/record"
 )
@@ -90,7 +88,7 @@ func (f *FileWriter) Append(b *record.Batch) error {
 type Encoder struct {
 	root  *encNode
 	cols  []*column
-	press press
+	press *press
 	rows  int64
 }
 
@@ -102,12 +100,7 @@ type RowGroup struct {
 
 // NewEncoder returns an empty encoder for batches of a schema; its row groups go into any file of that schema.
 func NewEncoder(s *record.Schema) *Encoder {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
-		zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(pageBytes))
-	if err != nil { // only wrong options
-		panic(err)
-	}
-	e := &Encoder{press: press{enc: enc}}
+	e := &Encoder{press: newPress()}
 	e.root = newEncNode(s.Fields, rand.Uint64(), &e.cols)
 	return e
 }
@@ -127,7 +120,7 @@ func (e *Encoder) Append(b *record.Batch) {
 	e.rows += int64(f.n)
 	for _, c := range e.cols {
 		if c.full() {
-			c.cut(&e.press)
+			c.cut(e.press)
 		}
 	}
 }
@@ -148,7 +141,7 @@ func (e *Encoder) Rows() int64 { return e.rows }
 func (e *Encoder) Finish() *RowGroup {
 	g := &RowGroup{Rows: e.rows, chunks: make([]chunk, len(e.cols))}
 	for i, c := range e.cols {
-		g.chunks[i] = c.finish(&e.press)
+		g.chunks[i] = c.finish(e.press)
 	}
 	e.rows = 0
 	return g
@@ -163,10 +156,12 @@ func (f *FileWriter) Add(g *RowGroup) error {
 	for i := range g.chunks {
 		c := &g.chunks[i]
 		f.write(c.dict)
-		f.write(c.data)
-		m.sizes = append(m.sizes, int64(len(c.dict)+len(c.data)))
+		for _, page := range c.pages {
+			f.write(page)
+		}
+		m.sizes = append(m.sizes, int64(len(c.dict)+c.size))
 		m.dicts = append(m.dicts, int64(len(c.dict)))
-		c.dict, c.data = nil, nil
+		c.dict, c.pages = nil, nil
 	}
 	f.rows += g.Rows
 	f.groups = append(f.groups, m)

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 
-	"github.com/klauspost/compress/zstd"
-
 	"weir/record"
 )
 
@@ -35,13 +33,6 @@ const (
 	encRLEDict = 8
 )
 
-// press compresses page bodies; the columns of one encoder share it and its memory.
-type press struct {
-	enc  *zstd.Encoder
-	body []byte
-	out  []byte
-}
-
 // column encodes one leaf over one row group at a time: values are appended, pages are compressed as they fill. Whether a
 // dictionary pays is decided on the first page and remembered for later row groups.
 type column struct {
@@ -62,6 +53,7 @@ type column struct {
 	plan   dictPlan
 	dict   dictionary
 	noDict bool // from here on this row group is plain
+	way    pressWay
 	chunk  chunk
 }
 
@@ -75,8 +67,9 @@ const (
 
 // chunk is what a row group has of a column.
 type chunk struct {
-	data            []byte // data pages
-	dict            []byte // dictionary page
+	pages           [][]byte // data pages
+	size            int      // of the data pages
+	dict            []byte   // dictionary page
 	values, nulls   int64
 	raw             int64 // uncompressed size of all pages
 	hasDict, hasRaw bool  // encodings of the data pages
@@ -282,7 +275,9 @@ func (c *column) cut(p *press) {
 	}
 	p.body = s
 	h := pageHeader{values: int32(c.def.n), encoding: enc}
-	c.chunk.data = c.page(p, c.chunk.data, s, h)
+	page := c.page(p, s, h)
+	c.chunk.pages = append(c.chunk.pages, page)
+	c.chunk.size += len(page)
 	c.chunk.values += int64(c.def.n)
 	c.def.reset()
 	c.rep.reset()
@@ -325,17 +320,18 @@ func (c *column) finish(p *press) chunk {
 			c.plainWords(c.dict.words)
 			body, c.plain = c.plain, keep[:0]
 		}
-		c.chunk.dict = c.page(p, nil, body, pageHeader{dict: true, values: int32(c.dict.n)})
+		c.chunk.dict = c.page(p, body, pageHeader{dict: true, values: int32(c.dict.n)})
 	}
 	done := c.chunk
 	c.chunk = chunk{stats: bounds{phys: c.phys}}
 	c.dict.reset()
 	c.noDict = c.plan == dictNever
+	c.way = pressTry
 	return done
 }
 
 // size is about how much memory the chunk holds.
-func (c *column) size() int { return len(c.chunk.data) + len(c.plain) + 4*len(c.idx) + c.dict.size() }
+func (c *column) size() int { return c.chunk.size + len(c.plain) + 4*len(c.idx) + c.dict.size() }
 
 type pageHeader struct {
 	dict     bool
@@ -343,18 +339,24 @@ type pageHeader struct {
 	encoding int32
 }
 
-// page compresses a body and appends it to dst behind its header.
-func (c *column) page(p *press, dst, body []byte, h pageHeader) []byte {
-	p.out = p.enc.EncodeAll(body, p.out[:0])
-	at := len(dst)
-	t := compact{b: dst}
+// page is a compressed page behind its header.
+func (c *column) page(p *press, body []byte, h pageHeader) []byte {
+	way := pressSearch // a dictionary is mostly text
+	if !h.dict {
+		way = c.way
+	}
+	out := p.compress(body, &way)
+	if !h.dict {
+		c.way = way
+	}
+	t := compact{b: make([]byte, 0, len(out)+64)}
 	kind, member := int32(0), int16(5)
 	if h.dict {
 		kind, member = 2, 7
 	}
 	t.i32(1, kind)
 	t.i32(2, int32(len(body)))
-	t.i32(3, int32(len(p.out)))
+	t.i32(3, int32(len(out)))
 	t.begin(member)
 	t.i32(1, h.values)
 	t.i32(2, h.encoding)
@@ -364,8 +366,8 @@ func (c *column) page(p *press, dst, body []byte, h pageHeader) []byte {
 	}
 	t.end()
 	t.stop()
-	c.chunk.raw += int64(len(t.b)-at) + int64(len(body))
-	return append(t.b, p.out...)
+	c.chunk.raw += int64(len(t.b)) + int64(len(body))
+	return append(t.b, out...)
 }
 
 // packBits packs bytes 0 and 1 to bits.

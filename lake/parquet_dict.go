@@ -9,13 +9,22 @@ import (
 
 // dictionary numbers the distinct values of a column in the order of their first appearance.
 type dictionary struct {
-	seed  uint64   // of the hash, so that nobody can choose values that collide
-	table []uint64 // upper hash half and number + 1; 0 is free
+	seed  uint64 // of the hash, so that nobody can choose values that collide
+	table []dictSlot
 	n     int
 	bytes []byte // text values as they go into the dictionary page: length and bytes
 	offs  []uint32
 	words []uint64
 }
+
+// dictSlot is one place of the hash table. meta is the upper hash half, the length of a short text and the number + 1; 0 is free. Texts of up to 16 bytes
+// are told apart by x and y, their first and last eight bytes, without a look at the values; words by x.
+type dictSlot struct{ meta, x, y uint64 }
+
+const (
+	dictShort = 16
+	dictIDs   = 1<<24 - 1 // numbers fit 24 bits: dictBytes bounds them far below
+)
 
 func (d *dictionary) size() int { return len(d.bytes) + 8*len(d.words) }
 
@@ -36,47 +45,64 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-func hashText(b []byte, seed uint64) uint64 {
+// ends are the first and last bytes of a text of up to 16 bytes; together with the length they are the text.
+func ends(b []byte) (x, y uint64) {
+	switch n := len(b); {
+	case n >= 8:
+		return binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
+	case n >= 4:
+		return uint64(binary.LittleEndian.Uint32(b)), uint64(binary.LittleEndian.Uint32(b[n-4:]))
+	case n > 0:
+		return uint64(b[0]) | uint64(b[n>>1])<<8 | uint64(b[n-1])<<16, 0
+	}
+	return 0, 0
+}
+
+// hashLong is the hash of a text of more than 16 bytes.
+func hashLong(b []byte, seed uint64) uint64 {
 	n := len(b)
 	h := seed ^ uint64(n)*mixA
-	for n > 16 {
+	for len(b) > 16 {
 		h = mix(binary.LittleEndian.Uint64(b)^h, binary.LittleEndian.Uint64(b[8:])^mixB)
 		b = b[16:]
-		n -= 16
 	}
-	var x, y uint64
-	switch {
-	case n >= 8:
-		x, y = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
-	case n >= 4:
-		x, y = uint64(binary.LittleEndian.Uint32(b)), uint64(binary.LittleEndian.Uint32(b[n-4:]))
-	case n > 0:
-		x = uint64(b[0]) | uint64(b[n>>1])<<8 | uint64(b[n-1])<<16
-	}
+	x, y := ends(b)
 	return mix(mix(x^h, y^mixB), seed^mixA)
 }
 
 // text is the number of a text value.
 func (d *dictionary) text(v []byte) uint32 {
 	if len(d.table) == 0 {
-		d.table = make([]uint64, 1024)
+		d.table = make([]dictSlot, 512)
 	}
-	h := hashText(v, d.seed)
+	var x, y, h, length uint64
+	if len(v) <= dictShort {
+		x, y = ends(v)
+		length = uint64(len(v)+1) << 24
+		h = mix(x^d.seed^length, y^mixB)
+	} else {
+		h = hashLong(v, d.seed)
+	}
 	mask := uint64(len(d.table) - 1)
+	want := h&^0xffffffff | length
 	for i := h & mask; ; i = (i + 1) & mask {
-		e := d.table[i]
-		if e == 0 {
-			d.table[i] = h&^0xffffffff | uint64(d.n+1)
+		s := &d.table[i]
+		if s.meta == 0 {
+			*s = dictSlot{want | uint64(d.n+1), x, y}
 			d.offs = append(d.offs, uint32(len(d.bytes)))
 			d.bytes = binary.LittleEndian.AppendUint32(d.bytes, uint32(len(v)))
 			d.bytes = append(d.bytes, v...)
 			return d.added()
 		}
-		if (e^h)>>32 != 0 {
+		if (s.meta^want)&^dictIDs != 0 {
 			continue
 		}
-		id := uint32(e) - 1
-		if string(d.at(id)) == string(v) {
+		id := uint32(s.meta&dictIDs) - 1
+		if length != 0 {
+			if s.x == x && s.y == y {
+				return id
+			}
+		} else if string(d.at(id)) == string(v) {
 			return id
 		}
 	}
@@ -91,19 +117,19 @@ func (d *dictionary) at(id uint32) []byte {
 // word is the number of a 64-bit value.
 func (d *dictionary) word(v uint64) uint32 {
 	if len(d.table) == 0 {
-		d.table = make([]uint64, 1024)
+		d.table = make([]dictSlot, 512)
 	}
 	h := mix(v^d.seed, mixA)
 	mask := uint64(len(d.table) - 1)
 	for i := h & mask; ; i = (i + 1) & mask {
-		e := d.table[i]
-		if e == 0 {
-			d.table[i] = h&^0xffffffff | uint64(d.n+1)
+		s := &d.table[i]
+		if s.meta == 0 {
+			*s = dictSlot{h&^0xffffffff | uint64(d.n+1), v, 0}
 			d.words = append(d.words, v)
 			return d.added()
 		}
-		if id := uint32(e) - 1; d.words[id] == v {
-			return id
+		if s.x == v {
+			return uint32(s.meta&dictIDs) - 1
 		}
 	}
 }
@@ -112,24 +138,34 @@ func (d *dictionary) word(v uint64) uint32 {
 func (d *dictionary) added() uint32 {
 	d.n++
 	if 2*d.n > len(d.table) {
-		d.table = make([]uint64, 4*len(d.table))
-		for id := range d.offs {
-			d.put(hashText(d.at(uint32(id)), d.seed), id)
-		}
-		for id, v := range d.words {
-			d.put(mix(v^d.seed, mixA), id)
+		old := d.table
+		d.table = make([]dictSlot, 2*len(old))
+		mask := uint64(len(d.table) - 1)
+		for k := range old {
+			s := &old[k]
+			if s.meta == 0 {
+				continue
+			}
+			i := d.hash(s) & mask
+			for d.table[i].meta != 0 {
+				i = (i + 1) & mask
+			}
+			d.table[i] = *s
 		}
 	}
 	return uint32(d.n - 1)
 }
 
-func (d *dictionary) put(h uint64, id int) {
-	mask := uint64(len(d.table) - 1)
-	i := h & mask
-	for d.table[i] != 0 {
-		i = (i + 1) & mask
+// hash is the hash of the value in a slot.
+func (d *dictionary) hash(s *dictSlot) uint64 {
+	length := s.meta & (0xff << 24)
+	switch {
+	case len(d.words) > 0:
+		return mix(s.x^d.seed, mixA)
+	case length != 0:
+		return mix(s.x^d.seed^length, s.y^mixB)
 	}
-	d.table[i] = h&^0xffffffff | uint64(id+1)
+	return hashLong(d.at(uint32(s.meta&dictIDs)-1), d.seed)
 }
 
 // plain hands out the values behind positions: texts with their length in front, or words.

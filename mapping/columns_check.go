@@ -75,7 +75,7 @@ func (n *targetNode) required(w *Lane) {
 			}
 			for _, other := range n.kids {
 				if n.field == nil || other.used && !w.column(other.col).Null(i) {
-					w.reject(i)
+					w.reject(i, badPlain)
 					break
 				}
 			}
@@ -116,13 +116,17 @@ func (c *leafCheck) mark(w *Lane, col *record.Column) {
 	case c.typ == record.String:
 		for i, s := range col.Text[:w.n] {
 			if s != 0 && !c.text(s.In(w.sp.Buf)) {
-				w.reject(i)
+				w.reject(i, badPlain)
 			}
 		}
 	default:
+		why := badGeneral // the message shows the number as it was written
+		if c.typ.Integer() {
+			why = badPlain
+		}
 		for i, x := range col.Words[:w.n] {
 			if !col.Null(i) && !c.word(x) {
-				w.reject(i)
+				w.reject(i, why)
 			}
 		}
 	}
@@ -160,4 +164,28 @@ func (c *leafCheck) word(x uint64) bool {
 		return false
 	}
 	return (k.Minimum == nil || f >= *k.Minimum) && (k.Maximum == nil || f <= *k.Maximum) && (k.ExclMin == nil || f > *k.ExclMin) && (k.ExclMax == nil || f < *k.ExclMax)
+}
+
+// explain adds to v what is wrong with row i, as the transformer would say it. It is for rows without general values: their columns tell all.
+func (n *targetNode) explain(w *Lane, i int, path string, v *verifier) {
+	for _, k := range n.kids {
+		there := k.used && !w.column(k.col).Null(i)
+		if !there && !k.field.Required {
+			continue
+		}
+		at := string(record.AppendName(nil, k.field.Name))
+		if path != "" {
+			at = path + "." + at
+		}
+		switch {
+		case !there:
+			v.missing(at)
+		case k.kids != nil:
+			k.explain(w, i, at, v)
+		case k.leaf != nil && k.field.Type == record.String:
+			v.field(k.field, record.TextOf(string(w.column(k.col).Text[i].In(w.sp.Buf))), at)
+		case k.leaf != nil && k.field.Type.Integer():
+			v.field(k.field, record.IntOf(int64(w.column(k.col).Words[i])), at)
+		}
+	}
 }

@@ -31,9 +31,7 @@ func asciiCase(w *Lane, s record.Span, from, to byte) (record.Span, bool) {
 	change, other := false, byte(0)
 	for _, c := range v {
 		other |= c
-		if c >= from && c <= to {
-			change = true
-		}
+		change = change || c-from <= to-from
 	}
 	if other >= utf8.RuneSelf {
 		return 0, false

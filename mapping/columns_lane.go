@@ -127,8 +127,17 @@ func (w *Lane) begin() {
 	w.recRow = -1
 }
 
-// reject marks a row for the transformer's judgement.
-func (w *Lane) reject(row int) { w.bad[row], w.anyBad = 1, true }
+// Marks of rows that may have to be rejected: the columns tell why, or only the transformer can.
+const (
+	badPlain uint8 = 1 << iota
+	badGeneral
+)
+
+// reject marks a row.
+func (w *Lane) reject(row int, why uint8) {
+	w.bad[row] |= why
+	w.anyBad = true
+}
 
 // record is the general value of record row.
 func (w *Lane) record(row int) record.Value {
@@ -178,7 +187,7 @@ func (w *Lane) judge() {
 				w.sel = append(w.sel, int32(i))
 				continue
 			}
-			errs := w.p.verdict(w, i)
+			errs := w.p.verdict(w, i, w.bad[i])
 			if len(errs) == 0 {
 				w.bad[i] = 0
 				w.sel = append(w.sel, int32(i))

@@ -5,8 +5,8 @@ import (
 	"weir/record"
 )
 
-// programRows is how many records a batch of a program has.
-const programRows = 1024
+// programRows is how many records a batch of a program has: few enough that a batch stays in the processor's cache from the scan to the page.
+const programRows = 256
 
 // Program is a mapping set compiled against a target: it fills column batches straight from JSON bytes. Its rows, warnings and rejects are
 // those of the transformer. It is immutable and safe for goroutines; each brings its own [Lane].
@@ -48,7 +48,7 @@ func NewPassThrough(target *record.Schema, shape weir.Shape) (*Program, error) {
 	}
 	p, err := NewProgram(set, target, shape)
 	if err == nil {
-		p.unknown = true
+		p.unknown, p.plan.CountUnknown = true, true
 	}
 	return p, err
 }
@@ -211,23 +211,30 @@ func (w *Lane) run(t *part, row int) record.Value {
 	if !v.IsNull() {
 		var check verifier
 		if check.field(t.field, v, ""); len(check.out) > 0 {
-			w.reject(row)
+			w.reject(row, badGeneral)
 		}
 	}
 	if len(res.Warnings) > 0 { // it may have been required
-		w.reject(row)
+		w.reject(row, badGeneral)
 	}
 	return v
 }
 
-// verdict is why the transformer rejects record row, nil if it does not.
-func (p *Program) verdict(w *Lane, row int) []record.RowError {
-	rec := w.record(row)
-	w.env.Next(w.env.Record)
-	res := p.whole.Transform(rec, w.env)
-	var out []record.RowError
-	for _, e := range res.Reject {
-		out = append(out, record.RowError{Code: e.Code, Column: e.Path, Message: e.Message})
+// verdict is why a marked row is rejected, nil if it is not.
+func (p *Program) verdict(w *Lane, row int, mark uint8) []record.RowError {
+	var found []RowError
+	if mark&badGeneral == 0 {
+		var v verifier
+		p.root.explain(w, row, "", &v)
+		found = v.out
+	} else {
+		rec := w.record(row)
+		w.env.Next(w.env.Record)
+		found = p.whole.Transform(rec, w.env).Reject
+	}
+	out := make([]record.RowError, len(found))
+	for i, e := range found {
+		out[i] = record.RowError{Code: e.Code, Column: e.Path, Message: e.Message}
 	}
 	return out
 }

@@ -66,6 +66,8 @@ type Plan struct {
 	root   *Node
 	slots  []int // slot → level
 	levels []planLevel
+	// CountUnknown makes scanners count the members that no path asked for (see [Scanner.Unknown]).
+	CountUnknown bool
 }
 
 // planLevel is a set of rows: level 0 is the records, each further level the elements of one array of its parent level.
@@ -110,6 +112,8 @@ type Node struct {
 	at        map[int]*Node
 	deep      bool // something below is wanted
 
+	col []Span // the column of slot in the batch at hand, for level 0
+
 	// Learned by the scanner: the key order seen, and the object instance that last visited this node (duplicate members).
 	layout  []layoutKey
 	byKey   map[string]int
@@ -117,13 +121,15 @@ type Node struct {
 	unknown int64 // members that no path asked for and that are not in the layout
 }
 
-// layoutKey is one `"key":` literal in the order seen.
+// layoutKey is one `"key":` literal in the order seen: its first sixteen bytes as masked words, and what goes beyond.
 type layoutKey struct {
-	lit   []byte
-	word  uint64
-	mask  uint64
-	next  *Node
-	count int64 // how often it was skipped as unknown
+	word, mask   uint64
+	word2, mask2 uint64
+	n            int
+	next         *Node
+	rest         string
+	lit          string
+	count        int64 // how often it was skipped as unknown
 }
 
 // Key is the member of an object.
@@ -225,13 +231,12 @@ func (n *Node) learn(lit []byte, next *Node, li int) int {
 	if len(n.layout) >= maxLayout || len(lit) > 64 {
 		return -1
 	}
-	e := layoutKey{lit: append([]byte(nil), lit...), next: next, mask: ^uint64(0)}
-	if len(lit) < 8 {
-		e.mask = 1<<(uint(len(lit))*8) - 1
-	}
-	var w [8]byte
-	copy(w[:], lit)
-	e.word = binary.LittleEndian.Uint64(w[:])
+	e := layoutKey{lit: string(lit), n: len(lit), next: next}
+	var w [16]byte
+	k := copy(w[:], lit)
+	e.rest = e.lit[k:]
+	e.word, e.mask = binary.LittleEndian.Uint64(w[:]), lowBytes(k)
+	e.word2, e.mask2 = binary.LittleEndian.Uint64(w[8:]), lowBytes(k-8)
 	n.layout = append(n.layout, layoutKey{})
 	copy(n.layout[li+1:], n.layout[li:])
 	n.layout[li] = e
@@ -239,9 +244,20 @@ func (n *Node) learn(lit []byte, next *Node, li int) int {
 		n.byKey = map[string]int{}
 	}
 	for i := li; i < len(n.layout); i++ {
-		n.byKey[string(n.layout[i].lit)] = i
+		n.byKey[n.layout[i].lit] = i
 	}
 	return li
+}
+
+// lowBytes masks the lowest n bytes of a word.
+func lowBytes(n int) uint64 {
+	switch {
+	case n <= 0:
+		return 0
+	case n >= 8:
+		return ^uint64(0)
+	}
+	return 1<<(8*n) - 1
 }
 
 // BadRecord is a line that is no JSON object.

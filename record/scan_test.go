@@ -219,6 +219,7 @@ func TestScanDepth(t *testing.T) {
 
 func TestScanUnknown(t *testing.T) {
 	p, _ := wide()
+	p.CountUnknown = true
 	sc := NewScanner(p)
 	text := "{\"a\":{\"q\":1,\"b\":2},\"z\":1}\n{\"z\":2,\"\\u007a\":3}\n{\"l\":[{\"w\":1},{\"w\":2}]}\n"
 	sc.Scan(NewSpans(p, 10), padded(text), 0, len(text))

@@ -15,14 +15,35 @@ type Scanner struct {
 	err    string // why the record at hand is malformed, "" if it is not
 	object uint64 // counts objects, to find members given twice
 	rows   []int  // current row of every level
+	direct []*Node
+	count  bool
 	stack  [MaxDepth + 1]byte
 }
 
 // NewScanner returns a scanner with its own copy of the plan.
 func NewScanner(p *Plan) *Scanner {
-	c := &Plan{slots: p.slots, levels: p.levels}
+	c := &Plan{slots: p.slots, levels: p.levels, CountUnknown: p.CountUnknown}
 	c.root = p.root.clone(c)
-	return &Scanner{plan: c, rows: make([]int, len(p.levels))}
+	s := &Scanner{plan: c, rows: make([]int, len(p.levels)), count: p.CountUnknown}
+	s.collect(c.root)
+	return s
+}
+
+// collect lists the nodes whose values go straight into a column of the batch.
+func (s *Scanner) collect(n *Node) {
+	if n == nil {
+		return
+	}
+	if n.slot >= 0 && n.level == 0 {
+		s.direct = append(s.direct, n)
+	}
+	for _, k := range n.kids {
+		s.collect(k)
+	}
+	for _, k := range n.at {
+		s.collect(k)
+	}
+	s.collect(n.elem)
 }
 
 // Reasons of a malformed record.
@@ -90,6 +111,9 @@ func (s *Scanner) reset() {
 			clear(b.Cols[slot])
 			b.touched[slot] = false
 		}
+	}
+	for _, n := range s.direct {
+		n.col = b.Cols[n.slot]
 	}
 	for i := range b.Levels {
 		b.Levels[i].N = 0
@@ -166,6 +190,8 @@ func (s *Scanner) cut(level, n int) {
 func (s *Scanner) put(n *Node, v Span) {
 	if n.level == 0 {
 		s.b.touched[n.slot] = true
+		n.col[s.b.N] = v
+		return
 	}
 	s.b.Cols[n.slot][s.rows[n.level]] = v
 }
@@ -299,11 +325,12 @@ func (s *Scanner) members(p int, n *Node, depth int) int {
 		layout := n.layout
 		for k := li; k < len(layout) && k < li+3; k++ {
 			e := &layout[k]
-			if binary.LittleEndian.Uint64(buf[p:])&e.mask != e.word || len(e.lit) > 8 && string(buf[p+8:p+len(e.lit)]) != string(e.lit[8:]) {
+			if binary.LittleEndian.Uint64(buf[p:])&e.mask != e.word || binary.LittleEndian.Uint64(buf[p+8:])&e.mask2 != e.word2 ||
+				e.rest != "" && string(buf[p+16:p+e.n]) != e.rest {
 				continue
 			}
-			p += len(e.lit)
-			if next = e.next; next == nil {
+			p += e.n
+			if next = e.next; next == nil && s.count {
 				e.count++
 			}
 			li, hit = k+1, true
@@ -318,9 +345,15 @@ func (s *Scanner) members(p int, n *Node, depth int) int {
 		if c := buf[p]; c == ' ' || c == '\t' || c == '\r' {
 			p = s.blank(p)
 		}
-		if next == nil {
-			p = s.skip(p, depth)
-		} else {
+		switch {
+		case next == nil:
+			if buf[p] == '"' {
+				p, _ = s.text(p + 1)
+				p++
+			} else {
+				p = s.skip(p, depth)
+			}
+		default:
 			if next.visited == object {
 				s.forget(next)
 			}
@@ -368,19 +401,19 @@ func (s *Scanner) key(p int, n *Node, li int) (int, *Node, int) {
 	q++
 	if !esc && q == e+2 {
 		if i := n.learn(buf[p:q], next, li); i >= 0 {
-			if next == nil {
+			if next == nil && s.count {
 				n.layout[i].count++
 			}
 			return q, next, i + 1
 		}
 	}
-	if next == nil {
+	if next == nil && s.count {
 		n.unknown++
 	}
 	return q, next, li
 }
 
-// Unknown calls yield for every member that no path asked for, with the path of the object, the name and how often it was seen.
+// Unknown calls yield for every member that no path asked for (if the plan has CountUnknown set), with the path of the object, the name and how often it was seen.
 // The name is "" for members beyond those a scanner keeps apart.
 func (s *Scanner) Unknown(yield func(path []string, name string, count int64)) {
 	var walk func(n *Node, path []string)
@@ -388,7 +421,7 @@ func (s *Scanner) Unknown(yield func(path []string, name string, count int64)) {
 		if len(n.kids) > 0 {
 			for i := range n.layout {
 				if e := &n.layout[i]; e.next == nil && e.count > 0 {
-					yield(path, string(e.lit[1:len(e.lit)-2]), e.count)
+					yield(path, e.lit[1:len(e.lit)-2], e.count)
 				}
 			}
 			if n.unknown > 0 {
