@@ -1,6 +1,11 @@
 package mapping
 
-import "weir/record"
+import (
+	"math"
+	"strings"
+
+	"weir/record"
+)
 
 // node is a part of an expression. pos is its byte offset in the source.
 type node interface{ pos() int }
@@ -134,76 +139,71 @@ func children(n node) []node {
 
 // attributes collects the source paths an expression reads, in order of first use.
 func attributes(n node, add func(path string)) {
-	if p, rest := chain(n); p != "" {
-		add(p)
-		for _, c := range rest {
-			attributes(c, add)
+	c := chain(n, -1)
+	if c.path == "" {
+		for _, k := range children(n) {
+			attributes(k, add)
 		}
 		return
 	}
-	for _, c := range children(n) {
-		attributes(c, add)
+	add(c.path)
+	for _, k := range c.inside {
+		attributes(k, add)
 	}
 }
 
-// chain is the path text of a field with constant steps behind it, "" if n is none; rest are calculated steps inside it.
-func chain(n node) (path string, rest []node) {
+// reading is a path an expression reads: a field with constant steps behind it. A calculated step ends it.
+type reading struct {
+	path   string
+	ended  bool
+	inside []node // calculated steps
+}
+
+// chain is the path of a field, or of the element in slot, with the steps behind it; the path is empty if n is none. The element itself is ".".
+func chain(n node, slot int) reading {
 	switch n := n.(type) {
 	case *fieldNode:
 		if n.wrapped && n.path != nil {
-			return n.path.String(), nil
+			return reading{path: n.path.String()}
 		}
-		return string(record.AppendName(nil, n.name)), nil
+		return reading{path: string(record.AppendName(nil, n.name))}
+	case *localNode:
+		if n.slot == slot {
+			return reading{path: element}
+		}
 	case *memberNode:
-		if p, rest := chain(n.x); p != "" {
-			return p + "." + string(record.AppendName(nil, n.name)), rest
-		}
+		return chain(n.x, slot).step("." + string(record.AppendName(nil, n.name)))
 	case *indexNode:
-		p, rest := chain(n.x)
-		if p == "" {
-			return "", nil
-		}
+		c := chain(n.x, slot)
 		lit, ok := n.i.(*literalNode)
 		if !ok {
-			return p, append(rest, n.i)
+			c.ended, c.inside = true, append(c.inside, n.i)
+			return c
 		}
 		if i, ok := lit.v.Int64(); ok && i >= 0 {
-			return p + record.Path{{Index: int(i)}}.String(), rest
+			return c.step(record.Path{{Index: int(min(i, math.MaxInt32))}}.String())
 		}
 		if lit.v.Kind() == record.KindText {
-			return p + "." + string(record.AppendName(nil, lit.v.Text())), rest
+			return c.step("." + string(record.AppendName(nil, lit.v.Text())))
 		}
-		return p, rest
+		c.ended = true
+		return c
 	case *spreadNode:
-		p, rest := chain(n.x)
-		if p == "" {
-			return "", nil
-		}
-		tail, more := spreadChain(n.body)
-		return p + "[*]" + tail, append(rest, more...)
+		c := chain(n.x, slot)
+		body := chain(n.body, n.slot)
+		c = c.step("[*]" + strings.TrimPrefix(body.path, element))
+		c.ended, c.inside = c.ended || body.ended, append(c.inside, body.inside...)
+		return c
 	}
-	return "", nil
+	return reading{}
 }
 
-// spreadChain is the path text of the steps over an element.
-func spreadChain(n node) (tail string, rest []node) {
-	switch n := n.(type) {
-	case *memberNode:
-		tail, rest = spreadChain(n.x)
-		return tail + "." + string(record.AppendName(nil, n.name)), rest
-	case *indexNode:
-		tail, rest = spreadChain(n.x)
-		if lit, ok := n.i.(*literalNode); ok {
-			if i, ok := lit.v.Int64(); ok && i >= 0 {
-				return tail + record.Path{{Index: int(i)}}.String(), rest
-			}
-			return tail, rest
-		}
-		return tail, append(rest, n.i)
-	case *spreadNode:
-		tail, rest = spreadChain(n.x)
-		more, moreRest := spreadChain(n.body)
-		return tail + "[*]" + more, append(rest, moreRest...)
+// element stands for the element under a [*]; no field has this name, because a dot in a name is escaped.
+const element = "."
+
+func (r reading) step(s string) reading {
+	if r.path != "" && !r.ended {
+		r.path += s
 	}
-	return "", nil
+	return r
 }

@@ -204,7 +204,7 @@ func (c *checker) call(n *callNode, sure bool) (node, static) {
 		var s static
 		// Arguments of lazy signatures may never be evaluated, except the first.
 		n.args[i], s = c.check(n.args[i], sure && (n.sig.lazy == nil || i == 0))
-		if s.kinds&kAny&^kNull != 0 && !s.kinds.can(paramKinds[p.typ]|kNull) {
+		if !s.fits(paramKinds[p.typ]) {
 			c.fail(n.args[i], KindType, "%s: %s must be %s, not %s", n.name, p.name, noun(p.typ), s.kinds)
 		}
 		c.prepare(n, i, p, sure)
@@ -286,7 +286,7 @@ func (c *checker) unary(n *unaryNode, x static) static {
 
 // operand refuses an operand that can be none of the kinds; null is left to the record.
 func (c *checker) operand(n node, s static, of kinds) bool {
-	if s.kinds.can(of|kNull) || s.kinds == 0 {
+	if s.fits(of) {
 		return true
 	}
 	c.fail(n, KindType, "the operator cannot use %s", s.kinds)

@@ -85,9 +85,9 @@ func ParseSet(body []byte) (*Set, error) {
 		case "mappings":
 			raw = m.Raw
 		case "allowNullValues":
-			s.AllowNulls = flag(m.Raw)
+			s.AllowNulls = isTrue(m.Raw)
 		case "strictMapping":
-			s.Strict = flag(m.Raw)
+			s.Strict = isTrue(m.Raw)
 		case "inputSchema":
 			if string(m.Raw) != "null" {
 				s.InputSchema = m.Raw
@@ -153,8 +153,8 @@ func (s *Set) target() {
 	}
 }
 
-// flag reads a boolean, also as text.
-func flag(raw []byte) bool {
+// isTrue reads a boolean, also as text.
+func isTrue(raw []byte) bool {
 	var b weir.Bool
 	return b.UnmarshalJSON(raw) == nil && b.Value
 }
@@ -175,7 +175,7 @@ func ParseMapping(body []byte) (*Mapping, error) {
 		case "id":
 			_ = json.Unmarshal(f.Raw, &m.ID) // an id of another type is no id
 		case "primaryIdentity":
-			m.Primary = flag(f.Raw)
+			m.Primary = isTrue(f.Raw)
 		}
 		p, known := into[f.Name]
 		if !known || string(f.Raw) == "null" {

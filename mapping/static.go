@@ -72,6 +72,13 @@ type static struct {
 	field *record.Field
 }
 
+// fits reports whether the value may be of one of the kinds, as far as is known. What only a function may return as null is left to the record;
+// a field of the input schema must fit when it is there.
+func (s static) fits(of kinds) bool {
+	k := s.kinds &^ kNull
+	return k == 0 || k.can(of) || s.kinds.can(kNull) && s.field == nil
+}
+
 // staticOf is what a field of the input schema says about its values. Text may hold anything, and anything may be missing.
 func staticOf(f *record.Field) static {
 	s := static{kinds: kAny, field: f}

@@ -304,3 +304,27 @@ func (w *writer) warn(r *rule, dest string, err error) {
 	}
 	w.warnings = append(w.warnings, e)
 }
+
+// Partial is NewTransformer for a preview: mappings that cannot run are left out and reported, all others run.
+func Partial(set *Set, target *record.Schema, shape weir.Shape) (*Transformer, []weir.Finding) {
+	good := *set
+	good.Mappings = nil
+	var kept []int
+	var bad []weir.Finding
+	for i := range set.Mappings {
+		if _, findings, _ := newRule(&set.Mappings[i], i, target, shape); len(findings) > 0 {
+			bad = append(bad, findings...)
+			continue
+		}
+		good.Mappings = append(good.Mappings, set.Mappings[i])
+		kept = append(kept, i)
+	}
+	t, err := NewTransformer(&good, target, shape)
+	if err != nil {
+		return &Transformer{target: target, wrapper: shape.Wrapper, allowNull: set.AllowNulls}, bad
+	}
+	for i := range t.rules {
+		t.rules[i].mapping = kept[i]
+	}
+	return t, bad
+}
