@@ -225,9 +225,17 @@ var assertion = regexp.MustCompile(`^(header \S+|-|[.\[]\S*|"[^"]*")\s+(==|!=|>=
 
 func (s *script) assertLine(line string) error {
 	if name, path, ok := strings.Cut(line, " = "); ok && strings.HasPrefix(name, "@") {
+		path, pattern, part := strings.Cut(path, " ~ ")
 		v, there, err := s.value(path)
 		if err != nil || !there {
-			return fmt.Errorf("nothing to take: %w", err)
+			return fmt.Errorf("nothing to take: %v", err)
+		}
+		if part {
+			m := regexp.MustCompile(pattern).FindStringSubmatch(textOf(v))
+			if len(m) < 2 {
+				return fmt.Errorf("%s is not in %s", pattern, textOf(v))
+			}
+			v = m[1]
 		}
 		s.vars[strings.TrimPrefix(name, "@")] = v
 		return nil
