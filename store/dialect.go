@@ -5,12 +5,15 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+
+	"github.com/pressly/goose/v3"
 )
 
 // dialect is all that differs between the two databases. Statements use $1, $2, … on both, and every column of theirs has the same name and
 // order of values: text is compared by code point on both.
 type dialect struct {
-	name string
+	name  string
+	goose goose.Dialect
 	// copies says that documents carry queryable copies (body_q, meta_q) beside the exact text.
 	copies bool
 	// bodyDoc and metaDoc are the columns that JSON expressions read.

@@ -123,6 +123,10 @@ func TestTouchKeepsTheVersion(t *testing.T) {
 		if diff := cmp.Diff(&before, got); diff != "" {
 			t.Fatal(diff)
 		}
+		byRun := Query{Kind: weir.KindFlow, Scopes: []weir.Scope{prod}, Where: []Cond{{Path: path("lastRunDetails.id"), Op: Eq, Values: []string{"r1"}}}}
+		if ids, _ := s.find(t, byRun); len(ids) != 1 {
+			t.Errorf("filtered by what was touched: %v", ids)
+		}
 		s.tx(t, func(tx *Tx) error { return tx.Update(got, bob) })
 		err := s.Tx(t.Context(), func(tx *Tx) error { return tx.Touch(&weir.Doc{Kind: weir.KindFlow, Scope: prod, ID: "none"}) })
 		wantErr(t, err, weir.ErrNotFound)

@@ -45,11 +45,7 @@ func (s *Store) migrateOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	name := goose.DialectSQLite3
-	if s.dialect.copies {
-		name = goose.DialectPostgres
-	}
-	provider, err := goose.NewProvider(name, s.db, dir, goose.WithTableName("weir_version"), goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider(s.dialect.goose, s.db, dir, goose.WithTableName("weir_version"), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}

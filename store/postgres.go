@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
 )
 
 // postgresConns bounds the pool; a process needs one connection per worker in a transaction and a few for the queue and the API.
@@ -34,6 +35,9 @@ func (s *Store) connectPostgres(ctx context.Context, raw string) error {
 	return nil
 }
 
+// postgresNow is the clock of the server, the same for all processes.
+const postgresNow = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
 func postgresDialect() *dialect {
 	d := &dialect{
 		name:         "postgres",
@@ -41,7 +45,8 @@ func postgresDialect() *dialect {
 		bodyDoc:      "body_q",
 		metaDoc:      "meta_q",
 		skipLocked:   " FOR UPDATE SKIP LOCKED",
-		nowMS:        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+		goose:        goose.DialectPostgres,
+		nowMS:        postgresNow,
 		fold:         "lower(%s)",
 		json:         postgresJSON{},
 		writeOptions: &sql.TxOptions{Isolation: sql.LevelSerializable},

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -41,9 +43,9 @@ type Task struct {
 	// Attempt counts from 1. Snoozes do not count, attempts that ended with the death of their process do.
 	Attempt int
 
-	ctx   context.Context //nolint:containedctx // a Task lives inside one call of its handler
-	job   *river.Job[jobArgs]
-	owner string
+	ctx  context.Context //nolint:containedctx // a Task lives inside one call of its handler
+	job  *river.Job[jobArgs]
+	done atomic.Bool // completed by a transaction that was committed
 }
 
 // WorkConfig says how a process works.
@@ -83,11 +85,10 @@ type queueDriver interface {
 	migrateLock(ctx context.Context, db *sql.DB) (unlock func(), err error)
 	migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error
 	client(db *sql.DB, c *river.Config) (*river.Client[*sql.Tx], error)
-	complete(ctx context.Context, tx *sql.Tx, job *river.Job[jobArgs]) error
+	// complete completes the job if it is running, and returns it as it is then.
+	complete(ctx context.Context, tx *sql.Tx, job *river.Job[jobArgs]) (*rivertype.JobRow, error)
 	// lost lists the running jobs whose worker is not alive.
 	lost() string
-	// owner is the worker of the last attempt, as an expression.
-	owner() string
 }
 
 // Enqueue adds a job that becomes visible when tx commits. inserted is false, without an error, if a job of that kind and key exists.
@@ -119,23 +120,21 @@ func (t *Task) Complete(tx *Tx) error {
 	if !tx.write {
 		return errReadOnly
 	}
-	var attempt int
-	var state, owner string
-	err := tx.row("SELECT attempt, state, coalesce("+tx.s.queue.owner()+", '') FROM river_job WHERE id = $1", []any{t.job.ID}, &attempt, &state, &owner)
+	// Completing first and looking at what was completed then: a read of the job before it would collide, for a serializable database,
+	// with every job that others enqueue meanwhile. What was not ours to complete is undone with tx.
+	begun := time.Now().Truncate(time.Millisecond)
+	row, err := tx.s.queue.complete(t.ctx, tx.sql, t.job)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
+	case errors.Is(err, rivertype.ErrNotFound):
 		return fmt.Errorf("complete %s %s: the job is gone: %w", t.Kind, t.Key, weir.ErrConflict)
 	case err != nil:
-		return fmt.Errorf("complete %s %s: %w", t.Kind, t.Key, err)
-	case state != string(rivertype.JobStateRunning) || attempt != t.job.Attempt || owner != t.owner:
-		return fmt.Errorf("complete %s %s: another worker has the job: %w", t.Kind, t.Key, weir.ErrConflict)
-	}
-	if err := tx.s.queue.complete(t.ctx, tx.sql, t.job); err != nil {
-		if errors.Is(err, rivertype.ErrNotFound) {
-			err = errors.Join(err, weir.ErrConflict)
-		}
 		return fmt.Errorf("complete %s %s: %w", t.Kind, t.Key, tx.note(err))
+	case row.State != rivertype.JobStateCompleted || row.Attempt != t.job.Attempt || !slices.Equal(row.AttemptedBy, t.job.AttemptedBy):
+		return fmt.Errorf("complete %s %s: another worker has the job: %w", t.Kind, t.Key, weir.ErrConflict)
+	case t.done.Load() || row.FinalizedAt == nil || row.FinalizedAt.Before(begun):
+		return fmt.Errorf("complete %s %s: the job was completed before: %w", t.Kind, t.Key, weir.ErrConflict)
 	}
+	tx.AfterCommit(func() { t.done.Store(true) })
 	return nil
 }
 
@@ -246,7 +245,7 @@ type runner struct {
 func (r *runner) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	err := r.handler(ctx, &Task{
 		Kind: r.kind, Key: job.Args.Key, Args: job.Args.Args, Attempt: job.Attempt,
-		ctx: ctx, job: job, owner: r.w.id,
+		ctx: ctx, job: job,
 	})
 	var snooze *rivertype.JobSnoozeError
 	if err != nil && !errors.As(err, &snooze) && ctx.Err() == nil {

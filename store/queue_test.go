@@ -124,9 +124,9 @@ func TestJobsAreTakenQuickly(t *testing.T) {
 func TestTaskCarriesItsJob(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
 		t.Helper()
-		got := make(chan Task, 1)
+		got := make(chan *Task, 1)
 		work(t, s.Store, WorkConfig{Handlers: map[string]Handler{"run.copy": func(_ context.Context, task *Task) error {
-			got <- Task{Kind: task.Kind, Key: task.Key, Args: task.Args, Attempt: task.Attempt}
+			got <- task
 			return nil
 		}}})
 		s.enqueue(t, Job{Kind: "run.copy", Key: "k", Args: map[string]any{"run": "r1"}})
@@ -340,7 +340,7 @@ func TestCompleteIsPartOfTheTransaction(t *testing.T) {
 	each(t, func(t *testing.T, s testStore) {
 		t.Helper()
 		boom := errors.New("boom")
-		result := make(chan error, 2)
+		result := make(chan error, 3)
 		work(t, s.Store, WorkConfig{Handlers: map[string]Handler{"run.copy": func(ctx context.Context, task *Task) error {
 			err := s.Tx(ctx, func(tx *Tx) error {
 				if err := task.Complete(tx); err != nil {
@@ -353,6 +353,7 @@ func TestCompleteIsPartOfTheTransaction(t *testing.T) {
 				_, err := tx.Enqueue(Job{Kind: "run.finish", Key: "next"})
 				return errors.Join(err, tx.Insert(doc(weir.KindRun, "r", `{}`), ann), task.Complete(tx))
 			})
+			result <- s.Tx(ctx, task.Complete)
 			return errors.New("after the commit an error changes nothing")
 		}}})
 		s.enqueue(t, Job{Kind: "run.copy", Key: "k"})
@@ -360,6 +361,7 @@ func TestCompleteIsPartOfTheTransaction(t *testing.T) {
 		if err := receive(t, result, "the second transaction"); err != nil {
 			t.Fatal(err)
 		}
+		wantErr(t, receive(t, result, "the third transaction"), weir.ErrConflict)
 		waitState(t, s, "run.copy", "k", "completed")
 		waitState(t, s, "run.finish", "next", "available")
 		s.get(t, weir.KindRun, prod, "r")

@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
+	"github.com/riverqueue/river/rivertype"
 )
 
 type sqliteQueue struct{}
@@ -26,14 +27,11 @@ func (sqliteQueue) client(db *sql.DB, c *river.Config) (*river.Client[*sql.Tx], 
 	return river.NewClient(riversqlite.New(db), c)
 }
 
-func (sqliteQueue) complete(ctx context.Context, tx *sql.Tx, job *river.Job[jobArgs]) error {
-	_, err := river.JobCompleteTx[*riversqlite.Driver](ctx, tx, job)
-	return err
+func (sqliteQueue) complete(ctx context.Context, tx *sql.Tx, job *river.Job[jobArgs]) (*rivertype.JobRow, error) {
+	return completed(river.JobCompleteTx[*riversqlite.Driver](ctx, tx, job))
 }
 
-func (sqliteQueue) owner() string { return "attempted_by ->> '$[#-1]'" }
-
-func (q sqliteQueue) lost() string { return lostQuery(q.owner(), sqliteDialect().nowMS) }
+func (sqliteQueue) lost() string { return lostQuery("attempted_by ->> '$[#-1]'", sqliteNow) }
 
 type postgresQueue struct {
 	// listen gives the queue the connections on which it hears of new jobs.
@@ -66,15 +64,22 @@ func (q postgresQueue) client(db *sql.DB, c *river.Config) (*river.Client[*sql.T
 	return river.NewClient(riverdatabasesql.NewWithPgxListener(db, q.listen), c)
 }
 
-func (postgresQueue) complete(ctx context.Context, tx *sql.Tx, job *river.Job[jobArgs]) error {
-	_, err := river.JobCompleteTx[*riverdatabasesql.Driver](ctx, tx, job)
-	return err
+func (postgresQueue) complete(ctx context.Context, tx *sql.Tx, job *river.Job[jobArgs]) (*rivertype.JobRow, error) {
+	return completed(river.JobCompleteTx[*riverdatabasesql.Driver](ctx, tx, job))
 }
 
-func (postgresQueue) owner() string { return "attempted_by[array_upper(attempted_by, 1)]" }
+func (postgresQueue) lost() string {
+	return lostQuery("attempted_by[array_upper(attempted_by, 1)]", postgresNow)
+}
 
-func (q postgresQueue) lost() string { return lostQuery(q.owner(), postgresDialect().nowMS) }
+func completed(job *river.Job[jobArgs], err error) (*rivertype.JobRow, error) {
+	if err != nil {
+		return nil, err
+	}
+	return job.JobRow, nil
+}
 
+// lostQuery compares the worker of the last attempt with the live leases.
 func lostQuery(owner, now string) string {
 	return "SELECT id, attempt FROM river_job WHERE state = 'running' AND NOT EXISTS (SELECT 1 FROM worker_lease WHERE worker_lease.id = " +
 		owner + " AND expires > " + now + ")"

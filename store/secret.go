@@ -63,17 +63,8 @@ func createKey(path string) ([]byte, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("master key: %w", err)
 	}
-	// Written whole under another name, then linked: a process that starts at the same time finds no file or a complete one.
-	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
-	if err != nil {
-		return nil, fmt.Errorf("master key: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // the link stays
-	_, err = f.WriteString(hex.EncodeToString(key) + "\n")
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Link(f.Name(), path)
-	}
+	text := []byte(hex.EncodeToString(key) + "\n")
+	err := writeOnce(path, text)
 	if errors.Is(err, fs.ErrExist) {
 		return LoadOrCreateKey(path)
 	}
@@ -81,6 +72,31 @@ func createKey(path string) ([]byte, error) {
 		return nil, fmt.Errorf("master key: %w", err)
 	}
 	return key, nil
+}
+
+// writeOnce makes a file of mode 0600, or fails with [fs.ErrExist]. It is written whole under another name, then linked: a process that
+// starts at the same time finds no file or a complete one.
+func writeOnce(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // the link stays
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	err = os.Link(f.Name(), path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// A file system without links: the file is made in place.
+	f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // openKeys loads the keyset, or makes the first one.

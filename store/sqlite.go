@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -68,12 +69,16 @@ type connector struct {
 func (c connector) Connect(context.Context) (driver.Conn, error) { return c.drv.Open(c.dsn) }
 func (c connector) Driver() driver.Driver                        { return c.drv }
 
+// sqliteNow is the clock of the database, which is that of this machine.
+const sqliteNow = "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+
 func sqliteDialect() *dialect {
 	return &dialect{
 		name:         "sqlite",
 		bodyDoc:      "body",
 		metaDoc:      "meta",
-		nowMS:        "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+		goose:        goose.DialectSQLite3,
+		nowMS:        sqliteNow,
 		fold:         "weir_fold(%s)",
 		json:         sqliteJSON{},
 		writeOptions: &sql.TxOptions{},
