@@ -55,7 +55,7 @@ func PromoteFile(ctx context.Context, f FileJob) (Report, error) {
 		create: func(context.Context, int) (*lake.FileWriter, error) {
 			return createFile(f.Out, f.Schema)
 		},
-		drop: func(context.Context, lake.DataFile) { _ = os.Remove(f.Out) },
+		drop: func(context.Context) { _ = os.Remove(f.Out) },
 		one:  true,
 	}
 	if f.Errors != "" {

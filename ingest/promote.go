@@ -103,16 +103,14 @@ func Promote(ctx context.Context, job Job) (Report, error) {
 			if from == 0 {
 				return job.Lake.OpenPart(ctx, part)
 			}
-			return bucket.NewReader(ctx, part.Name, from, -1)
+			return bucket.NewReader(ctx, part.Name, from, part.Bytes-from) // what follows is no part of it
 		},
 		create: func(ctx context.Context, n int) (*lake.FileWriter, error) {
 			return job.Table.NewFile(ctx, job.Schema, job.Batch, n)
 		},
-		drop: func(ctx context.Context, f lake.DataFile) {
-			if name, ok := bucket.Name(f.URI); ok {
-				if err := bucket.Delete(ctx, name); err != nil {
-					job.Log.Warn("ingest: a dropped file stays", "file", f.URI, "err", err)
-				}
+		drop: func(ctx context.Context) {
+			if err := job.Table.Discard(ctx, job.Batch); err != nil {
+				job.Log.Warn("ingest: dropped files stay", "batch", job.Batch, "err", err)
 			}
 		},
 	}
@@ -167,10 +165,10 @@ func (p *promotion) run(ctx context.Context) (Report, error) {
 // promotion is a job at work. The fields below mu are shared; what must keep the order of the units is done by the unit whose turn it is.
 type promotion struct {
 	job *Job
-	// Where things are: open reads a part from an offset, create starts data file n, drop removes a finished one.
+	// Where things are: open reads a part from an offset, create starts data file n, drop removes finished ones.
 	open   func(ctx context.Context, part lake.Part, from int64) (io.ReadCloser, error)
 	create func(ctx context.Context, n int) (*lake.FileWriter, error)
-	drop   func(ctx context.Context, f lake.DataFile)
+	drop   func(ctx context.Context)
 	one    bool // all into one data file, all errors into one family
 
 	ctx    context.Context //nolint:containedctx // lives as long as Promote
@@ -424,7 +422,7 @@ func (p *promotion) finish() error {
 	return nil
 }
 
-// abort drops what was written. Files that were closed already stay behind as strays that no table points at.
+// abort drops what was written.
 func (p *promotion) abort() {
 	if p.file != nil {
 		p.file.Abort()
@@ -432,9 +430,8 @@ func (p *promotion) abort() {
 	if p.errors != nil {
 		p.errors.abort()
 	}
-	ctx := context.WithoutCancel(p.ctx)
-	for _, f := range p.out.Files {
-		p.drop(ctx, f)
+	if len(p.out.Files) > 0 {
+		p.drop(context.WithoutCancel(p.ctx))
 	}
 }
 
