@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"weir"
 )
@@ -14,10 +15,11 @@ import (
 // cutter reads one JSON document once, front to back, cuts it into records and picks the values a pager wants.
 // It holds one window of the document, at least one record, and the members beside the array.
 type cutter struct {
-	r    io.Reader
-	scan scanner
-	p    int // next byte of scan.buf
-	cap  []byte
+	r       io.Reader
+	scan    scanner
+	p       int // next byte of scan.buf
+	cap     []byte
+	windows *windowPool // where cap comes from; may be nil
 	// base is the document offset of scan.buf[0].
 	base  int64
 	depth int
@@ -91,7 +93,7 @@ func (c *cutter) begin() {
 func (c *cutter) run(r io.Reader) error {
 	c.r, c.p, c.base, c.depth = r, 0, 0, 0
 	if c.cap == nil {
-		c.cap = make([]byte, windowSize)
+		c.cap = c.windows.get()
 	}
 	c.scan = scanner{buf: c.cap[:0]}
 	defer c.spool.drop()
@@ -695,4 +697,26 @@ var errMarkup = errors.New("the answer is HTML or XML, not JSON")
 // absent words the warning of a page without its array.
 func (c *cutter) absent() string {
 	return fmt.Sprintf("the answer has no array at contentPath %s (its members: %s)", c.content.path, strings.Join(c.seen, ", "))
+}
+
+// windowPool lends windows to cutters, one at a time each.
+type windowPool struct{ pool sync.Pool }
+
+func (w *windowPool) get() []byte {
+	if w != nil {
+		if b, ok := w.pool.Get().(*[]byte); ok {
+			return *b
+		}
+	}
+	return make([]byte, windowSize)
+}
+
+// release gives the window back; the cutter can be used again.
+func (c *cutter) release() {
+	if c.windows != nil && len(c.cap) == windowSize {
+		b := c.cap
+		c.windows.pool.Put(&b)
+	}
+	c.cap = nil
+	c.scan.buf = nil
 }

@@ -132,6 +132,8 @@ func (s *Source) preview(ctx context.Context, pl *plan, in where) ([]json.RawMes
 		refine := refiner{next: keep, rules: pl.def.ext, extras: in.extras, window: weir.Window{End: s.opt.Now()}, vars: pl.vars}
 		cut := newCutter(&pl.def.content, pl.def.explode, nil, s.opt.TempDir, refine.put)
 		cut.shape(pl.def)
+		cut.windows = &s.client.windows
+		defer cut.release()
 		cut.begin()
 		if refine.idle() {
 			cut.limit = previewRows

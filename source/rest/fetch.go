@@ -30,6 +30,7 @@ type Client struct {
 	once    *http.Client // follows none
 	tokens  tokenCache
 	budgets budgets
+	windows windowPool
 }
 
 // NewClient makes a client that reaches public addresses and those in allow. The check is made on the resolved address

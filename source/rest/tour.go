@@ -235,6 +235,7 @@ func (t *tour) walk(ctx context.Context, in where, w weir.Window, from *walkAt, 
 		}
 		return next, resume, err
 	}
+	defer rd.cut.release()
 	for more := true; more && err == nil; {
 		more, err = rd.page(ctx, t.send)
 	}
@@ -278,6 +279,7 @@ func (s *Source) reader(pl *plan, from *walkAt) (*reader, error) {
 	rd.refine = refiner{next: rd.sink.put, rules: def.ext, window: pl.window, vars: pl.vars}
 	rd.cut = newCutter(&def.content, def.explode, rd.probe, s.opt.TempDir, rd.refine.put)
 	rd.cut.shape(def)
+	rd.cut.windows = &s.client.windows
 	rd.decode = decoder{rules: &def.ext.Answer, content: def.content.path, limits: &s.limits, tempDir: s.opt.TempDir}
 	return rd, nil
 }
