@@ -27,6 +27,7 @@ var floors = map[string]int{
 	"weir/flow":                3,
 	"weir/api":                 4,
 	"weir/cmd/weir":            5,
+	"weir/bench":               5,
 }
 
 // cellar lists imports allowed inside floor 0: the root package and record are below the rest of it.

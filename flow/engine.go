@@ -29,6 +29,8 @@ type Engine struct {
 	Workers, PromoteThreads int
 	// LeaseTTL is how long a silent process keeps its jobs (0: 5 s).
 	LeaseTTL time.Duration
+	// Embedded says that no other process works on this database: what was running when it ended goes on at once at the next start.
+	Embedded bool
 	// ChunkBytes and ChunkTime bound the work of one copy step, and so what a crash costs (0: 64 MiB, 2 s).
 	ChunkBytes int64
 	ChunkTime  time.Duration
@@ -90,6 +92,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	err := e.Store.Work(ctx, store.WorkConfig{
 		Workers:  e.Workers,
 		LeaseTTL: e.LeaseTTL,
+		Embedded: e.Embedded,
 		Handlers: map[string]store.Handler{
 			jobCopy:    e.step(ctx, e.copyStep),
 			jobPromote: e.step(ctx, e.promoteStep),

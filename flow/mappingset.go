@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -21,9 +22,15 @@ func MappingVersionID(set string, version int64) string {
 	return set + "/" + strconv.FormatInt(version, 10)
 }
 
-// MappingSet reads one version of a mapping set: the latest from its own document, earlier ones from their versions.
+// MappingSet reads one version of a mapping set: the latest from its own document, earlier ones, and those of a deleted set, from their versions.
 func MappingSet(tx *store.Tx, scope weir.Scope, id string, version int64) (json.RawMessage, error) {
 	d, err := tx.Get(weir.KindMappingSet, scope, id)
+	if errors.Is(err, weir.ErrNotFound) {
+		if d, err = tx.Get(KindMappingVersion, scope, MappingVersionID(id, version)); err != nil {
+			return nil, err
+		}
+		return d.Body, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -155,6 +155,7 @@ func (p *program) makeEngine(l *lake.Lake) error {
 	p.engine = &flow.Engine{
 		Store: p.store, Lake: l, Hosts: f.SourceHost, PublicURL: strings.TrimRight(p.serve.PublicURL, "/"),
 		Workers: f.Workers, PromoteThreads: f.Threads, LeaseTTL: f.LeaseTTL, Log: p.log, Fail: failpoint(),
+		Embedded: !strings.HasPrefix(p.settings.Database, "postgres"),
 		Openers: map[string]flow.Opener{
 			"rest": func(ctx context.Context, b weir.Binding) (flow.Source, error) { return rest.Open(ctx, b, options) },
 		},
