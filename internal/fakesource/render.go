@@ -88,26 +88,7 @@ func (s *Scenario) renderJSON(rows [][]byte, facts []fact) []byte {
 		return list
 	}
 	names := strings.Split(s.Content, ".")
-	inner, outer := "", ""
-	for _, f := range facts {
-		parent, name := "", f.path
-		if i := strings.LastIndexByte(f.path, '.'); i >= 0 {
-			parent, name = f.path[:i], f.path[i+1:]
-		}
-		raw, err := json.Marshal(f.value)
-		if err != nil {
-			raw = []byte("null")
-		}
-		text := strconv.Quote(name) + ":" + string(raw)
-		switch {
-		case parent == strings.Join(names[:len(names)-1], "."):
-			inner += "," + text
-		case parent == "":
-			outer += "," + text
-		default:
-			outer += "," + strconv.Quote(parent) + ":{" + text + "}"
-		}
-	}
+	inner, outer := placeFacts(facts, strings.Join(names[:len(names)-1], "."))
 	var b bytes.Buffer
 	for _, n := range names[:len(names)-1] {
 		b.WriteString("{" + strconv.Quote(n) + ":")
@@ -139,6 +120,30 @@ func (s *Scenario) renderJSON(rows [][]byte, facts []fact) []byte {
 		out = append(append(out[:len(out)-1], outer...), '}')
 	}
 	return out
+}
+
+// placeFacts writes the facts beside the array (inner) and at the root (outer), each after a comma.
+func placeFacts(facts []fact, arrayParent string) (inner, outer string) {
+	for _, f := range facts {
+		parent, name := "", f.path
+		if i := strings.LastIndexByte(f.path, '.'); i >= 0 {
+			parent, name = f.path[:i], f.path[i+1:]
+		}
+		raw, err := json.Marshal(f.value)
+		if err != nil {
+			raw = []byte("null")
+		}
+		text := strconv.Quote(name) + ":" + string(raw)
+		switch parent {
+		case arrayParent:
+			inner += "," + text
+		case "":
+			outer += "," + text
+		default:
+			outer += "," + strconv.Quote(parent) + ":{" + text + "}"
+		}
+	}
+	return inner, outer
 }
 
 // columns are the names of flat records, sorted.

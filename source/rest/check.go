@@ -216,11 +216,8 @@ func (s *spec) checkRequest(b *weir.Binding) error {
 	if err != nil {
 		return err
 	}
-	if def.schedule.advance() && !bytes.Contains(bytes.Join([][]byte{a.URLParams.QueryParams, a.HeaderParams, a.BodyParams, []byte(def.path)}, nil), []byte("{SCHEDULE_QUERY}")) {
-		return weir.Errorf("CONNECTOR-1317-400", "scheduleParams of type ADVANCE needs {SCHEDULE_QUERY} in the path, query, headers or body")
-	}
-	if def.schedule.advance() && def.schedule.Incremental == "" {
-		return weir.Errorf("CONNECTOR-1317-400", "scheduleParams of type ADVANCE needs incremental")
+	if err := def.schedule.check(a); err != nil {
+		return err
 	}
 	host := &expander{params: e.params}
 	if def.host == "" && b.Host == "" {
@@ -247,6 +244,21 @@ func (s *spec) checkRequest(b *weir.Binding) error {
 		}
 	}
 	return e.err()
+}
+
+// check demands that an ADVANCE schedule has its text and a place for it.
+func (c *schedule) check(a *attributes) error {
+	if !c.advance() {
+		return nil
+	}
+	everything := slices.Concat(a.URLParams.QueryParams, a.HeaderParams, a.BodyParams, []byte(a.URLParams.Path), a.Weir)
+	if !bytes.Contains(everything, []byte("{SCHEDULE_QUERY}")) {
+		return weir.Errorf("CONNECTOR-1317-400", "scheduleParams of type ADVANCE needs {SCHEDULE_QUERY} in the path, query, headers or body")
+	}
+	if c.Incremental == "" {
+		return weir.Errorf("CONNECTOR-1317-400", "scheduleParams of type ADVANCE needs incremental")
+	}
+	return nil
 }
 
 func findings(pointer string, err error) []weir.Finding {
@@ -300,6 +312,7 @@ func checkSchema(schema, value json.RawMessage, at string) []weir.Finding {
 // noLoader keeps a schema from reading files or addresses.
 type noLoader struct{}
 
+// Load refuses.
 func (noLoader) Load(url string) (any, error) {
 	return nil, fmt.Errorf("%s: references to other documents are not followed", url)
 }

@@ -123,8 +123,10 @@ type damaged struct {
 	err  error
 }
 
+// Error says which layer is broken.
 func (e *damaged) Error() string { return fmt.Sprintf("the %s content is damaged: %v", e.kind, e.err) }
 
+// Unwrap returns the cause.
 func (e *damaged) Unwrap() error { return e.err }
 
 // open applies the charset and turns the format into JSON text.
@@ -151,6 +153,7 @@ type countReader struct {
 	n  int64
 }
 
+// Read reads and counts.
 func (c *countReader) Read(p []byte) (int, error) {
 	n, err := c.in.Read(p)
 	c.n += int64(n)
@@ -165,6 +168,7 @@ type boundReader struct {
 	n      int64
 }
 
+// Read reads within the bounds.
 func (b *boundReader) Read(p []byte) (int, error) {
 	n, err := b.in.Read(p)
 	b.n += int64(n)
@@ -186,6 +190,7 @@ type inflate struct {
 	out io.Reader
 }
 
+// Read unpacks.
 func (f *inflate) Read(p []byte) (int, error) {
 	if f.out == nil {
 		head, err := f.in.Peek(2)
@@ -213,6 +218,7 @@ type jsonMaker struct {
 	next func() error // appends to buf; io.EOF after the last piece
 }
 
+// Read hands out the text that next makes.
 func (m *jsonMaker) Read(p []byte) (int, error) {
 	for m.at == len(m.buf) {
 		if m.err != nil {
@@ -232,6 +238,7 @@ type gate struct {
 	left int
 }
 
+// Read reads up to what is left.
 func (g *gate) Read(p []byte) (int, error) {
 	if g.left <= 0 {
 		return 0, weir.Errorf("CONNECTOR-1308-400", "one record of the answer is larger than %d MiB", maxValue>>20)

@@ -143,22 +143,10 @@ type response struct {
 func (s *Source) fetch(ctx context.Context, r *request, use func(*response) error) error {
 	renewed := false
 	for attempt := 1; ; attempt++ {
-		purse, err := s.spend(ctx, r)
-		if err != nil {
-			return err
-		}
-		req, err := r.build(ctx, s.auth)
-		if err != nil {
-			return err
-		}
-		if s.opt.Trace != nil {
-			s.opt.Trace(req)
-		}
-		resp, f := s.try(req, r, use)
-		if resp != nil && r.rules != nil && r.rules.Budget != nil {
-			purse.learn(r.rules.Budget, resp.Header, s.opt.Now())
-		}
+		req, resp, f, err := s.attempt(ctx, r, use)
 		switch {
+		case err != nil:
+			return err
 		case f == nil:
 			return nil
 		case ctx.Err() != nil:
@@ -180,15 +168,40 @@ func (s *Source) fetch(ctx context.Context, r *request, use func(*response) erro
 		if !f.passing || attempt >= r.attempts(&s.limits) {
 			return f.err
 		}
-		wait := s.pause(r, f, attempt)
-		if wait > s.limits.Wait {
-			return weir.Errorf("CONNECTOR-1308-400", "%s; the source asks to wait %s, longer than the %s allowed", f.err.Message, wait.Round(time.Second), s.limits.Wait)
-		}
-		s.log.WarnContext(ctx, "source request will be retried", "attempt", attempt, "wait", wait, "error", f.err.Message)
-		if err := s.opt.Sleep(ctx, wait); err != nil {
+		if err := s.waitFor(ctx, r, f, attempt); err != nil {
 			return err
 		}
 	}
+}
+
+// attempt sends the request once, within its budget.
+func (s *Source) attempt(ctx context.Context, r *request, use func(*response) error) (*http.Request, *http.Response, *fault, error) {
+	purse, err := s.spend(ctx, r)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	req, err := r.build(ctx, s.auth)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if s.opt.Trace != nil {
+		s.opt.Trace(req)
+	}
+	resp, f := s.try(req, r, use)
+	if resp != nil && r.rules != nil && r.rules.Budget != nil {
+		purse.learn(r.rules.Budget, resp.Header, s.opt.Now())
+	}
+	return req, resp, f, nil
+}
+
+// waitFor waits before the next attempt, unless the source asks for more patience than allowed.
+func (s *Source) waitFor(ctx context.Context, r *request, f *fault, attempt int) error {
+	wait := s.pause(r, f, attempt)
+	if wait > s.limits.Wait {
+		return weir.Errorf("CONNECTOR-1308-400", "%s; the source asks to wait %s, longer than the %s allowed", f.err.Message, wait.Round(time.Second), s.limits.Wait)
+	}
+	s.log.WarnContext(ctx, "source request will be retried", "attempt", attempt, "wait", wait, "error", f.err.Message)
+	return s.opt.Sleep(ctx, wait)
 }
 
 // backoff doubles per attempt up to 30 s; half of it is random.
@@ -392,6 +405,7 @@ type watched struct {
 // of the pages takes.
 type sentReader struct{ w *watched }
 
+// Read reads from the network.
 func (r sentReader) Read(p []byte) (int, error) {
 	w := r.w
 	w.watch.Reset(w.left)
@@ -423,6 +437,7 @@ type gunzip struct {
 	z  *gzip.Reader
 }
 
+// Read unpacks.
 func (g *gunzip) Read(p []byte) (int, error) {
 	if g.z == nil {
 		z, err := gzip.NewReader(g.in)
@@ -437,6 +452,7 @@ func (g *gunzip) Read(p []byte) (int, error) {
 	return g.z.Read(p)
 }
 
+// Read reads the decoded body within its bounds.
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.in.Read(p)
 	w.out += int64(n)

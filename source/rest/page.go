@@ -300,30 +300,47 @@ func (c *paging) decide(a *answer, more bool) (bool, error) {
 		}
 	}
 	counted := c.kind == "OFFSET" || c.kind == "PAGE" // these can always go on; the others need an offer
-	if m.hasMore != nil {
-		if text, ok := m.hasMore.text(a); ok {
-			goes := truthy(text)
-			more = goes && (more || counted && a.elements > 0)
-		}
+	if goes, ok := m.flag(a); ok {
+		more = goes && (more || counted && a.elements > 0)
 	}
-	if m.total != nil {
-		text, ok := m.total.text(a)
-		if n, err := strconv.ParseInt(text, 10, 64); ok && err == nil {
-			done := a.total
-			if m.Counts == "pages" {
-				done = int64(a.requests)
-			}
-			more = done < n && (more || counted && (a.elements > 0 || m.Counts == "pages"))
-		}
+	if goes, ok := m.below(a); ok {
+		more = goes && (more || counted && (a.elements > 0 || m.Counts == "pages"))
 	}
-	if m.Empty && a.elements == 0 {
-		more = false
+	return more && (!m.Empty || a.elements > 0) && !c.capped(a), nil
+}
+
+// capped reports whether the extension's maximum is reached; PAGE looks after its own.
+func (c *paging) capped(a *answer) bool {
+	if c.kind == "PAGE" || c.maximum <= 0 || a.requests < c.maximum {
+		return false
 	}
-	if more && c.maximum > 0 && a.requests >= c.maximum && c.kind != "PAGE" {
-		a.warn("stopped after %d requests (maximum) although a next page was offered; records are missing", a.requests)
-		return false, nil
+	a.warn("stopped after %d requests (maximum) although a next page was offered; records are missing", a.requests)
+	return true
+}
+
+// flag reads hasMore; ok is false when the answer does not have it.
+func (m *pagingRules) flag(a *answer) (goes, ok bool) {
+	if m.hasMore == nil {
+		return false, false
 	}
-	return more, nil
+	text, ok := m.hasMore.text(a)
+	return truthy(text), ok
+}
+
+// below reports whether less than the total was read; ok is false when the answer does not tell one.
+func (m *pagingRules) below(a *answer) (goes, ok bool) {
+	if m.total == nil {
+		return false, false
+	}
+	text, ok := m.total.text(a)
+	n, err := strconv.ParseInt(text, 10, 64)
+	if !ok || err != nil {
+		return false, false
+	}
+	if m.Counts == "pages" {
+		return int64(a.requests) < n, true
+	}
+	return a.total < n, true
 }
 
 func truthy(text string) bool {

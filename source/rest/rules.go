@@ -122,6 +122,7 @@ type ruleFault struct {
 	message string
 }
 
+// Error is the message of the rule.
 func (f *ruleFault) Error() string { return f.message }
 
 // errIgnored ends a walk: a rule said that this answer means nothing more is here.

@@ -27,6 +27,7 @@ type syntaxError struct {
 	msg string
 }
 
+// Error says what and where.
 func (e *syntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.msg, e.at) }
 
 // scanner finds the end of JSON values in a buffer and checks their whole syntax: strings with escapes and UTF-8,
