@@ -101,8 +101,7 @@ func (c *call) stream() io.ReadCloser {
 func (c *call) body() (json.RawMessage, error) {
 	raw, err := io.ReadAll(c.stream())
 	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
+		if large, is := errors.AsType[*http.MaxBytesError](err); is {
 			return nil, weir.Errorf(c.service.codes.tooLarge, "The body is larger than %d bytes.", large.Limit)
 		}
 		return nil, &weir.Error{Code: c.service.codes.badJSON, Message: "The body could not be read to its end.", Err: err}

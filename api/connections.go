@@ -81,7 +81,7 @@ func checkConnection(c *call, tx *store.Tx, ch *change) error {
 
 // first is the first of joined errors.
 func first(err error) error {
-	if j, is := err.(interface{ Unwrap() []error }); is { //nolint:errorlint // errors.Join itself, not something wrapped
+	if j, is := err.(interface{ Unwrap() []error }); is {
 		return j.Unwrap()[0]
 	}
 	return err

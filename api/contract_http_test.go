@@ -228,7 +228,7 @@ func (s *script) assertLine(line string) error {
 		path, pattern, part := strings.Cut(path, " ~ ")
 		v, there, err := s.value(path)
 		if err != nil || !there {
-			return fmt.Errorf("nothing to take: %v", err)
+			return fmt.Errorf("nothing to take: %w", errors.Join(err, errors.New("no such member")))
 		}
 		if part {
 			m := regexp.MustCompile(pattern).FindStringSubmatch(textOf(v))

@@ -113,8 +113,7 @@ func (v *validator) check(req *http.Request, body []byte, a *answer) error {
 	err = openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: in, Status: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), Options: in.Options,
 	})
-	var re *openapi3filter.ResponseError
-	if errors.As(err, &re) {
+	if _, is := errors.AsType[*openapi3filter.ResponseError](err); is {
 		return fmt.Errorf("openapi, answer %d of %s %s: %w", a.status, req.Method, route.Path, err)
 	}
 	return err

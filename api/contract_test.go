@@ -16,7 +16,7 @@ import (
 )
 
 // checklistLines is how many lines each contract's checklist has, by folder of testdata/contract.
-var checklistLines = map[string]int{"flow": 155, "schema-catalog-data": 149}
+var checklistLines = map[string]int{"flow": 155, "schema-catalog-data": 149, "data-prep": 28}
 
 // TestContract runs the scripts of testdata/contract (see README.md there). It prints which lines of each checklist pass.
 func TestContract(t *testing.T) {
@@ -283,8 +283,8 @@ func (s *script) script(head string, tail []string) {
 	s.t.Helper()
 	method, target, _ := strings.Cut(s.expand(head), " ")
 	for i, line := range tail {
-		if strings.HasPrefix(line, "=> ") {
-			if err := s.sources.add(method, s.path(target), strings.TrimPrefix(line, "=> "), mapped(tail[i+1:], s.expand)); err != nil {
+		if status, is := strings.CutPrefix(line, "=> "); is {
+			if err := s.sources.add(method, s.path(target), status, mapped(tail[i+1:], s.expand)); err != nil {
 				s.fatal("%v", err)
 			}
 			return

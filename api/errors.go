@@ -69,8 +69,7 @@ func (s *Server) fail(w *recorder, c *call, err error) {
 
 // coded turns any error into one with a code.
 func (s *Server) coded(c *call, err error) *weir.Error {
-	var e *weir.Error
-	if errors.As(err, &e) {
+	if e, is := errors.AsType[*weir.Error](err); is {
 		return e
 	}
 	codes := codesOf("WEIR")

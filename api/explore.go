@@ -52,9 +52,8 @@ func (c *call) bind(id string, params json.RawMessage) (b weir.Binding, err erro
 
 // refused turns what a source did into an answer: an error with a code keeps it, an upstream 5xx included, because the server is well.
 func refused(err error) error {
-	var coded *weir.Error
 	switch {
-	case err == nil || errors.As(err, &coded):
+	case err == nil || weir.CodeOf(err) != "":
 		return err
 	case errors.Is(err, context.DeadlineExceeded):
 		return &weir.Error{Code: "CONNECTOR-1012-504", Message: "The source did not answer in time.", Err: err}

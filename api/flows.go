@@ -68,8 +68,7 @@ func checkFlow(c *call, tx *store.Tx, ch *change) error {
 // flowEnds are what a flow connects.
 type flowEnds struct {
 	source, target *weir.Doc
-	base, sink     json.RawMessage // inheritedAttributes.baseConnection of either, nil for none
-	dataset        *weir.Doc       // nil if the target is no dataset
+	dataset        *weir.Doc // nil if the target is no dataset
 }
 
 // flowEnds reads the connections a flow names and checks that its spec joins them (1321, 1320, 1439, 1413, 1307).

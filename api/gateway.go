@@ -18,8 +18,9 @@ import (
 // redirected call without its body or headers.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	c := &call{server: s, req: r, w: w, RequestID: requestID(r.Header.Get("x-request-id"))}
 	rec := &recorder{ResponseWriter: w}
+	c := &call{server: s, req: r, w: w, RequestID: requestID(r.Header.Get("x-request-id"))}
+	defer func() { s.done(c, rec, time.Since(start)) }()
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler { //nolint:errorlint // the documented sentinel is compared by identity
@@ -27,7 +28,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 			s.fail(rec, c, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
-		s.done(c, rec, time.Since(start))
 	}()
 	w.Header().Set("X-Request-Id", c.RequestID)
 	rep, err := s.answer(c)
@@ -46,17 +46,18 @@ func (s *Server) answer(c *call) (reply, error) {
 	if b == nil && c.req.Method == http.MethodHead {
 		b = methods[http.MethodGet]
 	}
-	for _, any := range methods {
-		c.service = any.service
+	for _, other := range methods {
+		c.service = other.service
 		break
 	}
 	if methods == nil {
 		c.service = s.serviceOf(c.req.URL.Path)
 	}
+	private := strings.HasPrefix(strings.TrimLeft(c.req.URL.Path, "/"), "data/")
 	if b != nil {
-		c.bound, c.params = b, params
+		c.bound, c.params, private = b, params, !b.open
 	}
-	if b == nil || !b.open {
+	if private {
 		if err := s.identify(c); err != nil {
 			return reply{}, err
 		}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -82,9 +83,7 @@ func (c *call) tokenFor(form url.Values, unit int64) (reply, error) {
 // form is query and body parameters together; the body wins.
 func (c *call) form() (url.Values, error) {
 	out := url.Values{}
-	for name, v := range c.values() {
-		out[name] = v
-	}
+	maps.Copy(out, c.values())
 	c.req.Body = c.stream()
 	var err error
 	if strings.HasPrefix(strings.ToLower(c.req.Header.Get("Content-Type")), "multipart/") {
@@ -95,8 +94,6 @@ func (c *call) form() (url.Values, error) {
 	if err != nil && c.req.Body != http.NoBody {
 		return nil, &weir.Error{Code: "IMS-invalid_request-400", Message: "The form in the body could not be read.", Err: err}
 	}
-	for name, v := range c.req.PostForm {
-		out[name] = v
-	}
+	maps.Copy(out, c.req.PostForm)
 	return out, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -94,14 +95,10 @@ func (o object) set(name string, value any) object { return o.with(name, encode(
 // without drops members.
 func (o object) without(names ...string) object {
 	out := o[:0:0]
-next:
 	for _, m := range o {
-		for _, n := range names {
-			if m.name == n {
-				continue next
-			}
+		if !slices.Contains(names, m.name) {
+			out = append(out, m)
 		}
-		out = append(out, m)
 	}
 	return out
 }
@@ -110,11 +107,8 @@ next:
 func (o object) only(names ...string) object {
 	var out object
 	for _, m := range o {
-		for _, n := range names {
-			if m.name == n {
-				out = append(out, m)
-				break
-			}
+		if slices.Contains(names, m.name) {
+			out = append(out, m)
 		}
 	}
 	return out
