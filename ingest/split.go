@@ -18,7 +18,7 @@ type unit struct {
 
 // Sizes of a unit. Large ones make few row groups; towards the end of the work they shrink, so that the workers finish together.
 const (
-	maxUnit = 160 << 20
+	maxUnit = 128 << 20
 	minUnit = 24 << 20
 )
 

@@ -22,7 +22,7 @@ const (
 // the rest of its row group.
 const (
 	pageValues = 64 << 10
-	pageBytes  = 1 << 20
+	pageBytes  = 512 << 10
 	dictBytes  = 1 << 20
 )
 
@@ -203,8 +203,14 @@ func (c *column) gatherWords(words []uint64, valid []uint8, f *frame) {
 	c.words = out
 }
 
+// pageRoom is what a page's buffer is made for: a full one and the batch that fills it.
+const pageRoom = pageBytes + 64<<10
+
 func (c *column) plainTexts(buf []byte) {
 	p := c.plain
+	if p == nil {
+		p = make([]byte, 0, pageRoom)
+	}
 	st := &c.chunk.stats
 	for _, s := range c.texts {
 		v := s.In(buf)
@@ -227,6 +233,9 @@ func (c *column) dictTexts(buf []byte) {
 
 func (c *column) plainWords(words []uint64) {
 	p := c.plain
+	if p == nil {
+		p = make([]byte, 0, pageRoom)
+	}
 	if c.phys == physInt32 {
 		for _, v := range words {
 			p = binary.LittleEndian.AppendUint32(p, uint32(v))

@@ -75,37 +75,49 @@ func (d *dictionary) text(v []byte) uint32 {
 	if len(d.table) == 0 {
 		d.table = make([]dictSlot, 512)
 	}
-	var x, y, h, length uint64
-	if len(v) <= dictShort {
-		x, y = ends(v)
-		length = uint64(len(v)+1) << 24
-		h = mix(x^d.seed^length, y^mixB)
-	} else {
-		h = hashLong(v, d.seed)
+	if len(v) > dictShort {
+		return d.long(v)
 	}
-	mask := uint64(len(d.table) - 1)
+	x, y := ends(v)
+	length := uint64(len(v)+1) << 24
+	h := mix(x^d.seed^length, y^mixB)
+	table := d.table
 	want := h&^0xffffffff | length
-	for i := h & mask; ; i = (i + 1) & mask {
-		s := &d.table[i]
+	for i := h; ; i++ {
+		s := &table[i&uint64(len(table)-1)]
+		if s.x == x && s.y == y && (s.meta^want)&^dictIDs == 0 {
+			return uint32(s.meta&dictIDs) - 1
+		}
 		if s.meta == 0 {
 			*s = dictSlot{want | uint64(d.n+1), x, y}
-			d.offs = append(d.offs, uint32(len(d.bytes)))
-			d.bytes = binary.LittleEndian.AppendUint32(d.bytes, uint32(len(v)))
-			d.bytes = append(d.bytes, v...)
-			return d.added()
-		}
-		if (s.meta^want)&^dictIDs != 0 {
-			continue
-		}
-		id := uint32(s.meta&dictIDs) - 1
-		if length != 0 {
-			if s.x == x && s.y == y {
-				return id
-			}
-		} else if string(d.at(id)) == string(v) {
-			return id
+			return d.addText(v)
 		}
 	}
+}
+
+// long is text for values that a slot cannot hold.
+func (d *dictionary) long(v []byte) uint32 {
+	h := hashLong(v, d.seed)
+	want := h &^ 0xffffffff
+	for i := h; ; i++ {
+		s := &d.table[i&uint64(len(d.table)-1)]
+		if s.meta == 0 {
+			*s = dictSlot{meta: want | uint64(d.n+1)}
+			return d.addText(v)
+		}
+		if (s.meta^want)&^dictIDs == 0 {
+			if id := uint32(s.meta&dictIDs) - 1; string(d.at(id)) == string(v) {
+				return id
+			}
+		}
+	}
+}
+
+func (d *dictionary) addText(v []byte) uint32 {
+	d.offs = append(d.offs, uint32(len(d.bytes)))
+	d.bytes = binary.LittleEndian.AppendUint32(d.bytes, uint32(len(v)))
+	d.bytes = append(d.bytes, v...)
+	return d.added()
 }
 
 // at is text value id.
@@ -120,16 +132,16 @@ func (d *dictionary) word(v uint64) uint32 {
 		d.table = make([]dictSlot, 512)
 	}
 	h := mix(v^d.seed, mixA)
-	mask := uint64(len(d.table) - 1)
-	for i := h & mask; ; i = (i + 1) & mask {
-		s := &d.table[i]
+	table := d.table
+	for i := h; ; i++ {
+		s := &table[i&uint64(len(table)-1)]
+		if s.x == v && s.meta != 0 {
+			return uint32(s.meta&dictIDs) - 1
+		}
 		if s.meta == 0 {
 			*s = dictSlot{h&^0xffffffff | uint64(d.n+1), v, 0}
 			d.words = append(d.words, v)
 			return d.added()
-		}
-		if s.x == v {
-			return uint32(s.meta&dictIDs) - 1
 		}
 	}
 }

@@ -50,6 +50,10 @@ func (n *targetNode) presence(w *Lane) {
 		if kc.None {
 			continue
 		}
+		if kc.Valid == nil && kc.Field.Type != record.String {
+			missing = 0
+			break
+		}
 		for i := range valid {
 			if valid[i] == 0 && !kc.Null(i) {
 				valid[i] = 1

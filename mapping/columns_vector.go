@@ -1,7 +1,7 @@
 package mapping
 
 import (
-	"encoding/hex"
+	"encoding/binary"
 
 	"weir/record"
 )
@@ -280,5 +280,19 @@ func zeroNumber(t []byte) (zero, ok bool) {
 	return zero, len(t) < 40
 }
 
+// hexPairs are the two digits of every byte.
+var hexPairs = func() (t [256]uint16) {
+	const digits = "0123456789abcdef"
+	for i := range t {
+		t[i] = uint16(digits[i>>4]) | uint16(digits[i&15])<<8
+	}
+	return t
+}()
+
 // appendHex appends bytes as lower-case hex digits.
-func appendHex(dst, v []byte) []byte { return hex.AppendEncode(dst, v) }
+func appendHex(dst, v []byte) []byte {
+	for _, b := range v {
+		dst = binary.LittleEndian.AppendUint16(dst, hexPairs[b])
+	}
+	return dst
+}

@@ -39,9 +39,8 @@ func (s *Scanner) text(p int) (end int, escaped bool) {
 			p += 8
 			continue
 		}
-		k := bits.TrailingZeros64(m) >> 3
-		hi |= x & (1<<(uint(k)*8) - 1)
-		p += k
+		hi |= x & (m&-m - 1) // the bytes before the mark
+		p += bits.TrailingZeros64(m) >> 3
 		switch buf[p] {
 		case '"':
 			if hi&high != 0 {
@@ -93,6 +92,23 @@ func hex4(b []byte) rune {
 		r = r<<4 | rune(c)
 	}
 	return r
+}
+
+// scalar checks the number or literal at p and returns the position after it.
+func (s *Scanner) scalar(p int) int {
+	switch s.buf[p] {
+	case 't':
+		return s.literal(p, wordTrue, 4)
+	case 'f':
+		return s.literal(p+1, wordAlse, 4)
+	case 'n':
+		return s.literal(p, wordNull, 4)
+	}
+	q := numberEnd(s.buf, p)
+	if q < 0 {
+		return s.fail(errSyntax, p)
+	}
+	return q
 }
 
 func (s *Scanner) literal(p int, word uint32, n int) int {
@@ -170,14 +186,8 @@ func (s *Scanner) skip(p, depth int) int {
 			}
 			depth--
 			p++
-		case 't':
-			p = s.literal(p, wordTrue, 4)
-		case 'f':
-			p = s.literal(p+1, wordAlse, 4)
-		case 'n':
-			p = s.literal(p, wordNull, 4)
 		default:
-			p = s.number(p)
+			p = s.scalar(p)
 		}
 		if depth == base {
 			return p

@@ -347,11 +347,14 @@ func (s *Scanner) members(p int, n *Node, depth int) int {
 		}
 		switch {
 		case next == nil:
-			if buf[p] == '"' {
+			switch buf[p] {
+			case '"':
 				p, _ = s.text(p + 1)
 				p++
-			} else {
+			case '{', '[':
 				p = s.skip(p, depth)
+			default:
+				p = s.scalar(p)
 			}
 		default:
 			if next.visited == object {
