@@ -34,6 +34,9 @@ type expression struct {
 	first, last bool
 }
 
+// maxIndex bounds the elements an expression may name by index.
+const maxIndex = 1000
+
 // scope says what an expression may name.
 type scope uint8
 
@@ -90,8 +93,13 @@ func (x *expression) read(e ast.Expr) error {
 	if p, root, ok := chain(e); ok {
 		switch root {
 		case "page":
-			if p = p.named(); len(p) == 0 {
+			if len(p) == 0 || p[0].kind != byName {
 				return errors.New("page cannot be used as a whole; name the member, as in page.next")
+			}
+			for _, st := range p {
+				if st.kind == byIndex && st.index > maxIndex {
+					return fmt.Errorf("an index above %d", maxIndex)
+				}
 			}
 			x.pages = append(x.pages, p)
 		case "first":
@@ -286,31 +294,23 @@ func treeCEL(v any) any {
 	return v
 }
 
-// nest puts a value at a path of maps.
-func nest(m map[string]any, p path, v any) {
-	for i, st := range p {
-		if st.kind != byName { // an index: what is before it was asked for as a whole
-			return
-		}
-		if i == len(p)-1 {
-			m[st.name] = v
-			return
-		}
-		next, ok := m[st.name].(map[string]any)
-		if !ok {
-			next = map[string]any{}
-			m[st.name] = next
-		}
-		m = next
+// nest puts a value at a path of maps and lists and returns the whole.
+func nest(whole any, p path, v any) any {
+	if len(p) == 0 {
+		return v
 	}
-}
-
-// named cuts a path before its first index, so that its value can be put into maps.
-func (p path) named() path {
-	for i, st := range p {
-		if st.kind != byName {
-			return p[:i]
+	if p[0].kind == byIndex {
+		list, _ := whole.([]any)
+		for len(list) <= p[0].index {
+			list = append(list, nil)
 		}
+		list[p[0].index] = nest(list[p[0].index], p[1:], v)
+		return list
 	}
-	return p
+	m, ok := whole.(map[string]any)
+	if !ok {
+		m = map[string]any{}
+	}
+	m[p[0].name] = nest(m[p[0].name], p[1:], v)
+	return m
 }

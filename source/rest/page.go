@@ -357,10 +357,10 @@ func (a *answer) vars() map[string]any {
 	for name, v := range a.header {
 		headers[strings.ToLower(name)] = strings.Join(v, ", ")
 	}
-	page := map[string]any{}
+	var page any = map[string]any{}
 	for text, raw := range a.values {
 		if p, err := parsePath(text); err == nil && len(raw) > 0 {
-			nest(page, p, toCEL(raw))
+			page = nest(page, p, toCEL(raw))
 		}
 	}
 	out := map[string]any{

@@ -268,7 +268,22 @@ func (a *attributes) define(e *expander) (*definition, error) {
 			return nil, weir.Errorf("CONNECTOR-1312-400", "scheduleParams cannot be read: %w", err)
 		}
 	}
-	return d, nil
+	return d, d.checkProbes()
+}
+
+// checkProbes refuses to look at a value that holds the record array: it would have to be kept in memory whole.
+func (d *definition) checkProbes() error {
+	for _, p := range d.probes() {
+		if n := len(p); n <= len(d.content.path) && slices.Equal(p, d.content.path[:n]) && !(n == len(d.content.path) && d.paging.endPath != nil && slices.Equal(p, d.paging.endPath)) {
+			return weir.Errorf("CONNECTOR-1312-400", "%s holds the records and cannot be read by paging or rules; expressions have elements, first and last", p)
+		}
+	}
+	return nil
+}
+
+// probes lists the places of an answer that paging and rules read.
+func (d *definition) probes() []path {
+	return d.ext.rulePages(d.paging.rulePaths(pagers[d.paging.kind](&d.paging).paths()))
 }
 
 // defineBody reads bodyParams, which only a POST sends, or the extension's body, which any method may.

@@ -275,7 +275,7 @@ func (s *Source) reader(pl *plan, from *walkAt) (*reader, error) {
 		}
 	}
 	rd.pos.Type = def.paging.kind
-	rd.probe = def.ext.rulePages(def.paging.rulePaths(rd.pager.paths()))
+	rd.probe = def.probes()
 	rd.refine = refiner{next: rd.sink.put, rules: def.ext, window: pl.window, vars: pl.vars}
 	rd.cut = newCutter(&def.content, def.explode, rd.probe, s.opt.TempDir, rd.refine.put)
 	rd.cut.shape(def)
