@@ -1,0 +1,22 @@
+// Command bench measures Weir beside DuckDB: the promotion alone (bench promotion) and a whole flow run (bench flow).
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run picks the subcommand.
+func run(args []string) error {
+	if len(args) > 0 && args[0] == "flow" {
+		return flowMain(args[1:])
+	}
+	return fmt.Errorf("usage: bench flow [flags]")
+}
