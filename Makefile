@@ -35,11 +35,13 @@ $(LINT):
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 	@./testdata/fuzz.sh $${FUZZTIME:-60s}
 
-bench: build ## the promotion and flow benchmarks beside DuckDB
-	@$(MAKE) -C bench run
+bench: build ## the promotion and flow benchmarks beside DuckDB (ROUNDS, RECORDS; PYTHON with duckdb for the flow's peer)
+	@npm ci --silent --no-audit --no-fund --prefix bench
+	cd bench && $(GO) build -o ../bin/bench . && ../bin/bench promotion -rounds $${ROUNDS:-5} -records $${RECORDS:-1000000}
+	cd bench && ../bin/bench flow -rounds $${ROUNDS:-3} -records $${RECORDS:-1000000} -python "$${PYTHON:-}"
 
-docs: build ## regenerate the reference pages
-	bin/weir docs --out docs
+docs: ## regenerate the reference pages from the code
+	$(GO) test ./mapping -run Reference -count=1 -args -update
 
 demo: build ## the whole journey against a local paginated source, no services needed
 	@bin/weir demo --data demo/data
