@@ -157,7 +157,7 @@ func (u *upload) promote(ctx context.Context) error {
 	if u.free {
 		schema = withoutChecks(schema)
 	}
-	program, err := mapping.NewPassThrough(schema, weir.Shape{})
+	program, err := mapping.NewStrict(schema)
 	if err != nil {
 		return err
 	}

@@ -27,12 +27,12 @@ const (
 	codeMapper  = "MAPPER-3700-400"
 )
 
-// familyOf is the stage of a code.
-func familyOf(code string) int {
-	switch code {
-	case codeParse:
+// familyOf is the stage in which a row failed: that of its first error.
+func familyOf(e *record.RowError) int {
+	switch {
+	case e.Code == codeParse:
 		return parsing
-	case codeMapper:
+	case e.Code == codeMapper || e.Conversion:
 		return conversion
 	}
 	return validation
@@ -73,7 +73,7 @@ func (e *errorBuffer) size() int {
 func (e *errorBuffer) add(buf []byte, r *record.Reject) {
 	dst := &e.rows[0]
 	if !e.one {
-		dst = &e.rows[familyOf(r.Errors[0].Code)]
+		dst = &e.rows[familyOf(&r.Errors[0])]
 	}
 	raw := buf[r.Off:r.End]
 	b := *dst

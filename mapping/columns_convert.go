@@ -61,7 +61,7 @@ func (w *Lane) toText(text, v []record.Span, slow []int32) (nulls int, _ []int32
 			continue
 		case record.SpanAbsent, record.SpanNull:
 		case record.SpanNumber, record.SpanTrue, record.SpanFalse:
-			if t, ok := w.text(s); ok {
+			if t, ok := w.text(s); ok && (s.Kind() == record.SpanNumber || !w.p.whole.strict) {
 				text[i] = t
 				continue
 			}

@@ -41,16 +41,30 @@ func (s *Set) Program(target *record.Schema, shape weir.Shape) (*Program, error)
 // NewPassThrough is the program of a flow without a mapping set: every field of the target takes the member of its name. Members
 // that the target does not have are dropped and counted as warnings.
 func NewPassThrough(target *record.Schema, shape weir.Shape) (*Program, error) {
+	return passThrough(target, shape, false)
+}
+
+// NewStrict is the program of uploaded rows (schema-catalog-data §4.7): a pass-through in which a value that cannot become its field's
+// type rejects the row instead of being left out, and in which values are taken only as the types they have. Constraints that a row
+// breaks have the codes of the DCVS family.
+func NewStrict(target *record.Schema) (*Program, error) {
+	return passThrough(target, weir.Shape{}, true)
+}
+
+func passThrough(target *record.Schema, shape weir.Shape, strict bool) (*Program, error) {
 	set := &Set{}
 	for i := range target.Fields {
 		name := string(record.AppendName(nil, target.Fields[i].Name))
 		set.Mappings = append(set.Mappings, Mapping{SourceType: Attribute, Source: name, Destination: name})
 	}
-	p, err := NewProgram(set, target, shape)
-	if err == nil {
-		p.unknown, p.plan.CountUnknown = true, true
+	t, err := NewTransformer(set, target, shape)
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	t.strict = strict
+	p := newProgram(t)
+	p.unknown, p.plan.CountUnknown = true, true
+	return p, nil
 }
 
 func newProgram(t *Transformer) *Program {
@@ -175,7 +189,7 @@ func (b *programBuilder) tree(n *targetNode) {
 // part is the general path for some rules that write at or below a node.
 func (b *programBuilder) part(rules []*rule, n *targetNode) *part {
 	whole := b.p.whole
-	sub := &Transformer{wrapper: whole.wrapper, allowNull: whole.allowNull}
+	sub := &Transformer{wrapper: whole.wrapper, allowNull: whole.allowNull, strict: whole.strict}
 	mine := map[int]bool{}
 	for _, r := range rules {
 		mine[r.mapping] = true
@@ -224,7 +238,7 @@ func (w *Lane) run(t *part, row int) record.Value {
 func (p *Program) verdict(w *Lane, row int, mark uint8) []record.RowError {
 	var found []RowError
 	if mark&badGeneral == 0 {
-		var v verifier
+		v := verifier{strict: p.whole.strict}
 		p.root.explain(w, row, "", &v)
 		found = v.out
 	} else {
@@ -234,7 +248,7 @@ func (p *Program) verdict(w *Lane, row int, mark uint8) []record.RowError {
 	}
 	out := make([]record.RowError, len(found))
 	for i, e := range found {
-		out[i] = record.RowError{Code: e.Code, Column: e.Path, Message: e.Message}
+		out[i] = record.RowError{Code: e.Code, Column: e.Path, Message: e.Message, Conversion: e.Conversion}
 	}
 	return out
 }

@@ -28,6 +28,9 @@ func cannot(v record.Value, f *record.Field, format string, args ...any) error {
 // converter turns values into the types of target fields (data-prep §5.6). Members of copied objects that cannot be converted are left out and
 // reported with their path, so that one bad member does not cost the others.
 type converter struct {
+	// strict takes a value only as the type it has (schema-catalog-data §1.8): no fraction is an integer, no boolean is text, no single
+	// value is a list.
+	strict bool
 	report func(path string, v record.Value, err error)
 }
 
@@ -41,7 +44,7 @@ func (c *converter) convert(v record.Value, f *record.Field, path string) (recor
 	}
 	switch f.Type {
 	case record.String:
-		if s, ok := asText(v); ok {
+		if s, ok := asText(v); ok && !(c.strict && v.Kind() == record.KindBool) {
 			if v.Kind() == record.KindText {
 				return v, nil
 			}
@@ -49,6 +52,9 @@ func (c *converter) convert(v record.Value, f *record.Field, path string) (recor
 		}
 		return v, cannot(v, f, "%s is no text", an(v.Kind()))
 	case record.Byte, record.Short, record.Int, record.Long:
+		if c.strict && v.Kind() == record.KindDecimal {
+			return v, cannot(v, f, "%s has a fraction", show(v.String()))
+		}
 		return toInteger(v, f)
 	case record.Number:
 		return toNumberTarget(v, f)
@@ -170,6 +176,9 @@ func toDate(v record.Value, f *record.Field) (record.Value, error) {
 func (c *converter) list(v record.Value, f *record.Field, path string) (record.Value, error) {
 	items := v.Items()
 	if v.Kind() != record.KindArray {
+		if c.strict {
+			return v, cannot(v, f, "%s is no array", an(v.Kind()))
+		}
 		if isScalarField(f.Elem) && v.Kind() == record.KindText && f.Elem.Type != record.String && strings.TrimSpace(v.Text()) == "" {
 			return record.Null(), nil
 		}

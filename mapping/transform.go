@@ -43,6 +43,8 @@ type RowError struct {
 	// Path is the field.
 	Path    string
 	Message string
+	// Conversion says that the value has the wrong type.
+	Conversion bool
 }
 
 // Result is what became of one record.
@@ -59,6 +61,7 @@ type Transformer struct {
 	target    *record.Schema // nil: nothing is converted or checked, objects are copied whole
 	wrapper   string
 	allowNull bool
+	strict    bool   // see NewStrict
 	rules     []rule // in the order of mappings
 	order     []int  // rules in the order they are written: shallow destinations first
 }

@@ -17,13 +17,17 @@ func (t *Transformer) verify(data record.Value, warnings []ColumnError) []RowErr
 	if t.target == nil {
 		return nil
 	}
-	v := verifier{warnings: warnings}
+	v := verifier{warnings: warnings, strict: t.strict}
+	if t.strict {
+		v.types()
+	}
 	v.members(t.target.Fields, data, "")
 	return v.out
 }
 
 type verifier struct {
 	warnings []ColumnError
+	strict   bool
 	out      []RowError
 }
 
@@ -62,12 +66,16 @@ func (v *verifier) field(f *record.Field, x record.Value, at string) {
 		}
 	case f.Check != nil:
 		if why := checkValue(f.Check, x); why != "" {
-			v.out = append(v.out, RowError{Code: CodeConstraint, Path: at, Message: fmt.Sprintf("the value of %s %s", at, why)})
+			v.broken(f.Check, x, at, why)
 		}
 	}
 }
 
 func (v *verifier) missing(at string) {
+	if v.strict {
+		v.absent(at)
+		return
+	}
 	for i := range v.warnings {
 		w := &v.warnings[i]
 		if covers(w.Destination, at) {
@@ -76,6 +84,15 @@ func (v *verifier) missing(at string) {
 		}
 	}
 	v.out = append(v.out, RowError{Code: CodeRequired, Path: at, Message: fmt.Sprintf("the required field %s has no value", at)})
+}
+
+// broken notes a value that breaks a constraint.
+func (v *verifier) broken(c *record.Check, x record.Value, at, why string) {
+	if v.strict {
+		v.out = append(v.out, strictConstraint(c, x, at, why))
+		return
+	}
+	v.out = append(v.out, RowError{Code: CodeConstraint, Path: at, Message: fmt.Sprintf("the value of %s %s", at, why)})
 }
 
 // covers reports whether one of two paths leads to or through the other; [n] and [*] are the same place.

@@ -111,6 +111,8 @@ type RowError struct {
 	Code    string
 	Column  string
 	Message string
+	// Conversion says that the value has the wrong type, in contrast to one that breaks a rule.
+	Conversion bool
 }
 
 // Reject is a record that became no row: where it lies in the buffer, and why. Malformed ones are no JSON object.
