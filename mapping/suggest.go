@@ -145,12 +145,18 @@ func score(l *sourceLeaf, words []string, t *targetLeaf, history map[string]stri
 	if slices.Equal(words, t.words) || slices.Equal(last, targetLast) && len(t.names) == 1 {
 		s = 0.95
 	}
+	if w := targetLast[max(len(targetLast)-1, 0):]; len(w) > 0 && slices.Contains(attributesOfOthers, w[0]) && !slices.Contains(words, w[0]) {
+		s -= 0.12
+	}
 	s += patternBonus(l.texts, t)
 	if t.required {
 		s += 0.03
 	}
 	return math.Round(min(s, 1)*100) / 100
 }
+
+// attributesOfOthers are last words of targets that describe a neighbour rather than hold the value a name asks for.
+var attributesOfOthers = []string{"type", "label", "status", "reason", "note", "primary", "source", "method"}
 
 // suits reports whether the kinds of a source can become the target's type.
 func suits(l *sourceLeaf, f *record.Field) bool {
