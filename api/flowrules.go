@@ -215,7 +215,7 @@ func (c *call) checkMapping(tx *store.Tx, o object, at string, dataset *weir.Doc
 		return fault("FLOW-1412-400", at+"/params/mappingVersion", "Mapping set %s has no version %d; the newest is %d.", d.ID, v, version.Value)
 	}
 	if dataset == nil {
-		return nil
+		return c.useSet(tx, d, ref.MappingVersion.Value, at, ch)
 	}
 	var data struct {
 		SchemaRef struct {
@@ -228,7 +228,7 @@ func (c *call) checkMapping(tx *store.Tx, o object, at string, dataset *weir.Doc
 	if got := schemaOf(set); got != "" && data.SchemaRef.ID != "" && schemaKey(got) != schemaKey(data.SchemaRef.ID) {
 		return fault("FLOW-1425-400", at+"/params/mappingId", "Mapping set %s is for schema %s, the dataset %s has schema %s.", d.ID, got, dataset.ID, data.SchemaRef.ID)
 	}
-	return nil
+	return c.useSet(tx, d, ref.MappingVersion.Value, at, ch)
 }
 
 // schemaOf is the target schema of a mapping set in any of its spellings (data-prep §2.1).
