@@ -52,12 +52,12 @@ type Paging struct {
 	Offset string `json:"offset,omitempty"`
 	Page   string `json:"page,omitempty"`
 	Token  string `json:"token,omitempty"`
-	// TokenIn is query (default), header or body.
+	// TokenIn is query (default), header or body (Token is then a dotted path; it holds an offset too).
 	TokenIn string `json:"tokenIn,omitempty"`
 	// Size is the page size without a limit parameter (100); Max bounds it.
 	Size int `json:"size,omitempty"`
 	Max  int `json:"max,omitempty"`
-	// First is the index of the first page.
+	// First is the index of the first page, or the first offset.
 	First int `json:"first,omitempty"`
 	// Next is the dotted path, or headers.<name>, of the token or link in the answer (next).
 	Next      string `json:"next,omitempty"`

@@ -192,8 +192,12 @@ func (srv *Server) position(r *http.Request, body []byte, v *view) int {
 	}
 	switch p.Type {
 	case "offset":
-		n, _ := strconv.Atoi(q.Get(or(p.Offset, "offset")))
-		return n
+		text := q.Get(or(p.Offset, "offset"))
+		if p.TokenIn == "body" {
+			text = srv.sentToken(r, q, body)
+		}
+		n, _ := strconv.Atoi(text)
+		return n - p.First
 	case "page":
 		n, err := strconv.Atoi(q.Get(or(p.Page, "page")))
 		if err != nil {
@@ -201,7 +205,7 @@ func (srv *Server) position(r *http.Request, body []byte, v *view) int {
 		}
 		return (n - p.First) * v.size
 	case "key":
-		last := q.Get(or(p.Token, "after"))
+		last := srv.sentToken(r, q, body)
 		if last == "" {
 			return 0
 		}
@@ -220,16 +224,19 @@ func (srv *Server) position(r *http.Request, body []byte, v *view) int {
 
 func (srv *Server) sentToken(r *http.Request, q url.Values, body []byte) string {
 	p := &srv.s.Paging
-	name := or(p.Token, "cursor")
+	name := or(p.Token, map[bool]string{true: "after", false: "cursor"}[p.Type == "key"])
 	switch p.TokenIn {
 	case "header":
 		return r.Header.Get(name)
 	case "body":
-		var m map[string]json.RawMessage
-		if json.Unmarshal(body, &m) != nil {
-			return ""
+		for part := range strings.SplitSeq(name, ".") {
+			var m map[string]json.RawMessage
+			if json.Unmarshal(body, &m) != nil {
+				return ""
+			}
+			body = m[part]
 		}
-		return string(m[name])
+		return string(body)
 	}
 	return q.Get(name)
 }

@@ -171,10 +171,12 @@ type cursorRules struct {
 	Step     string    `json:"step"`   // the window is read in slices of this length
 	Start    string    `json:"start"`  // where a backfill begins
 	Filter   bool      `json:"filter"` // drop records outside the window here
+	Align    string    `json:"align"`  // the window's bounds are moved back to whole units of this length
 	Inject   *windowAt `json:"inject"`
 
 	field          path
 	lookback, step time.Duration
+	align          time.Duration
 	start          time.Time
 }
 
@@ -183,6 +185,10 @@ type windowAt struct {
 	Start  *inject `json:"start"`
 	End    *inject `json:"end"`
 	Format string  `json:"format"`
+	// Closed is taken off the end, for sources that count the end itself in.
+	Closed string `json:"closed"`
+
+	closed time.Duration
 }
 
 // splitRules halve a window whose total is above what the source hands out.
@@ -349,7 +355,7 @@ func (c *cursorRules) compile() (err error) {
 	for _, d := range []struct {
 		name, text string
 		to         *time.Duration
-	}{{"lookback", c.Lookback, &c.lookback}, {"step", c.Step, &c.step}} {
+	}{{"lookback", c.Lookback, &c.lookback}, {"step", c.Step, &c.step}, {"align", c.Align, &c.align}} {
 		if *d.to, err = parseDuration(d.text); err != nil {
 			return weir.Errorf("CONNECTOR-1312-400", "weir.cursor.%s: %w", d.name, err)
 		}
@@ -365,6 +371,9 @@ func (c *cursorRules) compile() (err error) {
 	}
 	if c.Inject == nil {
 		return nil
+	}
+	if c.Inject.closed, err = parseDuration(c.Inject.Closed); err != nil {
+		return weir.Errorf("CONNECTOR-1312-400", "weir.cursor.inject.closed: %w", err)
 	}
 	if err := c.Inject.Start.compile("cursor.inject.start"); err != nil {
 		return err

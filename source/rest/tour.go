@@ -150,7 +150,7 @@ func (t *tour) leaf(ctx context.Context, in where, at, after *position) error {
 		}
 		from = nil
 	}
-	return nil
+	return t.settle(after)
 }
 
 // maxSlices bounds cursor.step against the window.
@@ -167,6 +167,14 @@ func (t *tour) slices() ([]weir.Window, error) {
 		w.Start = c.start
 	} else if w.Start = w.Start.Add(-c.lookback); w.Start.Before(c.start) {
 		w.Start = c.start
+	}
+	if c.align > 0 {
+		if w.End = w.End.UTC().Truncate(c.align); !w.Start.IsZero() {
+			w.Start = w.Start.UTC().Truncate(c.align)
+		}
+		if !w.Start.Before(w.End) {
+			return nil, nil // the unit is not over yet
+		}
 	}
 	if c.step <= 0 || w.Start.IsZero() || !w.Start.Before(w.End) {
 		return []weir.Window{w}, nil
@@ -205,7 +213,7 @@ func (c *cursorRules) place(r *request, w *weir.Window) error {
 	if err := set(c.Inject.Start, w.Start); err != nil {
 		return err
 	}
-	return set(c.Inject.End, w.End)
+	return set(c.Inject.End, w.End.Add(-c.Inject.closed))
 }
 
 // walk reads the pages of one slice.
