@@ -13,6 +13,7 @@ import (
 
 	"weir"
 	"weir/flow"
+	"weir/internal/pgtest"
 )
 
 // duckdb runs a query over Parquet files ($1) with DuckDB and returns one JSON text per row.
@@ -68,54 +69,81 @@ func TestKill(t *testing.T) {
 	} {
 		t.Run(c.point, func(t *testing.T) {
 			t.Parallel()
-			up := newUpstream(t, n, page)
-			s := newServer(t)
-			s.start(c.point)
-			_, id := s.testFlow(up.URL, page, nil)
-			s.crashed()
-			if rows, _ := s.countRows(); rows != c.visible {
-				t.Errorf("after the crash %d rows can be seen, want %d", rows, c.visible)
-			}
-			begun := time.Now()
-			s.start("")
-			run := s.ended(id, 15*time.Second)
-			t.Logf("ended %v after the restart began", time.Since(begun).Round(time.Millisecond))
-			if got := run.Metrics.Status.Status; got != weir.RunSuccess {
-				t.Fatalf("run ended %s: %+v", got, run.Metrics.Status.Errors)
-			}
-			r := run.Metrics.Records
-			if r.Input != n || r.Output != n || r.Failed != 0 {
-				t.Errorf("run reports in %d, out %d, failed %d; want %d, %d, 0", r.Input, r.Output, r.Failed, n, n)
-			}
-			if rows, distinct := s.countRows(); rows != n || distinct != n {
-				t.Errorf("the files have %d rows, %d distinct; want %d", rows, distinct, n)
-			}
-			up.mu.Lock()
-			defer up.mu.Unlock()
-			twice := 0
-			for offset, times := range up.served {
-				if times > 1 {
-					twice++
-				}
-				if times > 2 {
-					t.Errorf("page at %d was read %d times", offset, times)
-				}
-			}
-			if twice > 1 {
-				t.Errorf("%d pages were read twice, at most one may be", twice)
-			}
-			var stray []string
-			for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); _ = pause(t.Context(), 10*time.Millisecond) {
-				if stray, _ = filepath.Glob(filepath.Join(s.dir, "lake", "stage", "*", "*")); len(stray) == 0 {
-					break
-				}
-			}
-			if len(stray) > 0 {
-				t.Errorf("the stage still holds %q", stray)
-			}
-			s.stop(syscall.SIGTERM)
+			killAt(t, c.point, n, page, c.visible)
 		})
 	}
+}
+
+// TestTakeover does the same on PostgreSQL, where a second process goes on when the lease of the dead one has run out.
+func TestTakeover(t *testing.T) {
+	const n, page = 3000, 100
+	pg, err := pgtest.Start()
+	if errors.Is(err, pgtest.ErrMissing) {
+		t.Skipf("skipped: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = pg.Stop() }()
+	t.Run("points", func(t *testing.T) {
+		for _, point := range []string{flow.FailCopyPage + ":13", flow.FailPromoted, flow.FailAppended} {
+			t.Run(point, func(t *testing.T) {
+				t.Parallel()
+				killAt(t, point, n, page, 0, "--database", pg.Database(t), "--lease-ttl", "2s")
+			})
+		}
+	})
+}
+
+// killAt lets a run die at a failpoint and checks what can be seen before and after the restart.
+func killAt(t *testing.T, point string, n, page, visible int, args ...string) {
+	t.Helper()
+	up := newUpstream(t, n, page)
+	s := newServer(t, args...)
+	s.start(point)
+	_, id := s.testFlow(up.URL, page, nil)
+	s.crashed()
+	if rows, _ := s.countRows(); rows != visible {
+		t.Errorf("after the crash %d rows can be seen, want %d", rows, visible)
+	}
+	begun := time.Now()
+	s.start("")
+	run := s.ended(id, 15*time.Second)
+	t.Logf("ended %v after the restart began", time.Since(begun).Round(time.Millisecond))
+	if got := run.Metrics.Status.Status; got != weir.RunSuccess {
+		t.Fatalf("run ended %s: %+v", got, run.Metrics.Status.Errors)
+	}
+	r := run.Metrics.Records
+	if r.Input != int64(n) || r.Output != int64(n) || r.Failed != 0 {
+		t.Errorf("run reports in %d, out %d, failed %d; want %d, %d, 0", r.Input, r.Output, r.Failed, n, n)
+	}
+	if rows, distinct := s.countRows(); rows != n || distinct != n {
+		t.Errorf("the files have %d rows, %d distinct; want %d", rows, distinct, n)
+	}
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	twice := 0
+	for offset, times := range up.served {
+		if times > 1 {
+			twice++
+		}
+		if times > 2 {
+			t.Errorf("page at %d was read %d times", offset, times)
+		}
+	}
+	if twice > 1 {
+		t.Errorf("%d pages were read twice, at most one may be", twice)
+	}
+	var stray []string
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); _ = pause(t.Context(), 10*time.Millisecond) {
+		if stray, _ = filepath.Glob(filepath.Join(s.dir, "lake", "stage", "*", "*")); len(stray) == 0 {
+			break
+		}
+	}
+	if len(stray) > 0 {
+		t.Errorf("the stage still holds %q", stray)
+	}
+	s.stop(syscall.SIGTERM)
 }
 
 // TestReadersAgree checks the values that a run wrote with a reader that is not ours.
