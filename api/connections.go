@@ -43,6 +43,11 @@ func checkConnection(c *call, tx *store.Tx, ch *change) error {
 	if err != nil {
 		return err
 	}
+	if ch.op == "create" {
+		if body, err = settleSpec(ch.doc, body, "connectionSpec", spec); err != nil {
+			return err
+		}
+	}
 	if !body.has("auth") {
 		return nil
 	}
@@ -51,11 +56,11 @@ func checkConnection(c *call, tx *store.Tx, ch *change) error {
 		return err
 	}
 	name := auth.text("specName")
-	if name == "" {
+	if name == "" && hasAuth(spec.Body) {
 		return fault("CONNECTOR-1304-400", "/auth/specName", "auth.specName is missing.")
 	}
 	kind, known := rest.MatchAuthSpec(spec.Body, name)
-	if !known {
+	if !known && name != "" {
 		return fault("FLOW-1415-400", "/auth/specName", "auth.specName %q is not an auth spec of connection spec %s.", shorten(name), spec.ID)
 	}
 	params := auth.get("params")

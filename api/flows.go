@@ -47,6 +47,11 @@ func checkFlow(c *call, tx *store.Tx, ch *change) error {
 	if err := specDoc.Read(&spec); err != nil {
 		return err
 	}
+	if ch.op == "create" {
+		if body, err = settleSpec(ch.doc, body, "flowSpec", specDoc); err != nil {
+			return err
+		}
+	}
 	ends, err := c.flowEnds(tx, body, &spec, ch)
 	if err != nil {
 		return err
@@ -58,8 +63,10 @@ func checkFlow(c *call, tx *store.Tx, ch *change) error {
 		if err := checkOptions(body); err != nil {
 			return err
 		}
-		if err := c.checkTransformations(tx, body, ends.dataset, ch); err != nil {
-			return err
+		if ch.op != "update" || ch.touches("/transformations") {
+			if err := c.checkTransformations(tx, body, ends.dataset, ch); err != nil {
+				return err
+			}
 		}
 	}
 	return deriveFlow(c, ch, &spec, ends)
@@ -82,7 +89,7 @@ func (c *call) flowEnds(tx *store.Tx, body object, spec *flowSpec, ch *change) (
 	if e.target, err = c.flowEnd(tx, body, "targetConnectionIds", weir.KindTargetConnection, strict); err != nil {
 		return e, err
 	}
-	if e.source == nil || e.target == nil || !strict {
+	if e.source == nil || e.target == nil {
 		return e, nil
 	}
 	var source weir.SourceConnection
@@ -90,15 +97,18 @@ func (c *call) flowEnds(tx *store.Tx, body object, spec *flowSpec, ch *change) (
 	if err := errors.Join(e.source.Read(&source), e.target.Read(&target)); err != nil {
 		return e, err
 	}
-	if !slices.Contains(spec.Sources, source.ConnectionSpec.ID) {
+	if strict && !slices.Contains(spec.Sources, source.ConnectionSpec.ID) {
 		return e, fault("FLOW-1413-400", "/sourceConnectionIds/0", "Flow spec %s takes no sources of connection spec %s. PUT the flow spec with that id in sourceConnectionSpecIds to register it.", spec.Name, source.ConnectionSpec.ID)
 	}
-	if !slices.Contains(spec.Targets, target.ConnectionSpec.ID) {
+	if strict && !slices.Contains(spec.Targets, target.ConnectionSpec.ID) {
 		return e, fault("CONNECTOR-1307-400", "/targetConnectionIds/0", "Flow spec %s takes no targets of connection spec %s.", spec.Name, target.ConnectionSpec.ID)
 	}
 	if id := target.DatasetID(); id != "" {
 		e.dataset, err = tx.Get(weir.KindDataset, c.Scope, id)
 		if errors.Is(err, weir.ErrNotFound) {
+			if !strict {
+				return e, nil
+			}
 			return e, dangling(weir.KindDataset, id, "/targetConnectionIds/0")
 		}
 	}

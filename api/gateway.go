@@ -103,6 +103,13 @@ func (s *Server) identify(c *call) error {
 		if s.Auth != AuthOpen && client == nil {
 			return weir.Errorf("403003", "Api Key is invalid. Use the client id that the token was issued for.")
 		}
+		if s.Auth != AuthOpen && who.Client != key { // a token ends with its client
+			if _, err := tx.Get(weir.KindClient, weir.Scope{}, who.Client); errors.Is(err, weir.ErrNotFound) {
+				return weir.Errorf("401013", "Oauth token is not valid: its client is gone.")
+			} else if err != nil {
+				return err
+			}
+		}
 		if org == "" {
 			return weir.Errorf("400003", "The header x-gw-ims-org-id is missing.")
 		}

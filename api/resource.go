@@ -398,6 +398,30 @@ func (o object) ref(name string) (id string, present bool) {
 	return ref.ID, true
 }
 
+// settleSpec writes what a body leaves to its spec into the document: the version of the spec it names, and the provider (§2.3).
+func settleSpec(d *weir.Doc, body object, name string, spec *weir.Doc) (object, error) {
+	from, err := parseObject(spec.Body)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := parseObject(body.get(name))
+	if err != nil {
+		return nil, err
+	}
+	if !ref.has("version") {
+		version := from.get("version")
+		if version == nil {
+			version = encode("1.0")
+		}
+		body = body.with(name, ref.with("version", version).raw())
+	}
+	if !body.has("providerId") && from.has("providerId") {
+		body = body.with("providerId", from.get("providerId"))
+	}
+	d.Body = body.raw()
+	return body, nil
+}
+
 // wantText fails for members that are there and are not text.
 func wantText(o object, names ...string) error {
 	for _, n := range names {
@@ -419,7 +443,7 @@ func wantObject(o object, names ...string) error {
 	return nil
 }
 
-// findSpec reads the connection or flow spec that a body member names: 1304 without an id, 1413 for an unknown one.
+// findSpec reads the connection or flow spec that a body member names: 1304 without an id, 1413 for an unknown one. See also [settleSpec].
 func (c *call) findSpec(tx *store.Tx, kind string, o object, name string) (*weir.Doc, error) {
 	id, present := o.ref(name)
 	if !present || id == "" {

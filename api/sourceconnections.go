@@ -43,6 +43,11 @@ func checkSourceConnection(c *call, tx *store.Tx, ch *change) error {
 	if err != nil {
 		return err
 	}
+	if ch.op == "create" {
+		if body, err = settleSpec(ch.doc, body, "connectionSpec", spec); err != nil {
+			return err
+		}
+	}
 	if err := checkFormat(body); err != nil {
 		return err
 	}
@@ -50,7 +55,7 @@ func checkSourceConnection(c *call, tx *store.Tx, ch *change) error {
 	if err != nil {
 		return err
 	}
-	if !ch.draft {
+	if !ch.draft && (ch.op != "update" || ch.touches("/params")) {
 		if err := c.checkParams(tx, spec, base, body.get("params")); err != nil {
 			return err
 		}

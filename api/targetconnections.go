@@ -35,6 +35,11 @@ func checkTargetConnection(c *call, tx *store.Tx, ch *change) error {
 	if err != nil {
 		return err
 	}
+	if ch.op == "create" {
+		if body, err = settleSpec(ch.doc, body, "connectionSpec", spec); err != nil {
+			return err
+		}
+	}
 	var target weir.TargetConnection
 	if err := ch.doc.Read(&target); err != nil {
 		return fault("CONNECTOR-1312-400", "", "The target connection is not readable: %w.", err)
