@@ -3,14 +3,21 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	"weir"
 	"weir/store"
 )
 
-// units are the frequencies of a schedule with the least interval of each (flow-service §8.1).
-var units = map[string]int64{"once": 0, "minute": 15, "hour": 1, "day": 1, "week": 1}
+// units are the frequencies of a schedule with the least interval of each (flow-service §8.1) and the most that can be planned, a
+// hundred years.
+var units = map[string]struct{ least, most int64 }{
+	"once": {}, "minute": {15, 52_560_000}, "hour": {1, 876_000}, "day": {1, 36_500}, "week": {1, 5_200},
+}
+
+// lastStart is the latest start time, in the milliseconds of the year 9999.
+const lastStart = 253_402_300_799_000
 
 // checkSchedule checks scheduleParams (§8.1) and, for a patch, what may no longer change (§4.3). Drafts may leave the schedule out.
 func (c *call) checkSchedule(body object, spec *flowSpec, ch *change) error {
@@ -64,7 +71,7 @@ func parseSchedule(params object) (*weir.Schedule, error) {
 }
 
 func checkPeriod(params object, s *weir.Schedule) error {
-	least, known := units[s.Frequency]
+	unit, known := units[s.Frequency]
 	switch {
 	case !params.has("frequency"):
 		return fault("CONNECTOR-1359-400", "/scheduleParams/frequency", "scheduleParams.frequency is missing: once, minute, hour, day or week.")
@@ -72,7 +79,7 @@ func checkPeriod(params object, s *weir.Schedule) error {
 		return fault("CONNECTOR-1397-400", "/scheduleParams/frequency", "scheduleParams.frequency %q is not known. Use once, minute, hour, day or week.", shorten(s.Frequency))
 	case !s.StartTime.Set:
 		return fault("CONNECTOR-1359-400", "/scheduleParams/startTime", "scheduleParams.startTime is missing: epoch seconds.")
-	case s.StartTime.Value < 0:
+	case s.StartTime.Value < 0 || s.StartTime.Value > lastStart:
 		return fault("CONNECTOR-1340-400", "/scheduleParams/startTime", "scheduleParams.startTime must be epoch seconds.")
 	}
 	at := "/scheduleParams/interval"
@@ -88,12 +95,12 @@ func checkPeriod(params object, s *weir.Schedule) error {
 	switch {
 	case !s.Interval.Set:
 		return fault("CONNECTOR-1359-400", at, "scheduleParams.interval is missing.")
-	case s.Frequency == "minute" && s.Interval.Value < least:
-		return fault("CONNECTOR-1362-400", at, "scheduleParams.interval is %d; with frequency minute the least is %d.", s.Interval.Value, least)
-	case s.Interval.Value < least:
-		return fault("CONNECTOR-1394-400", at, "scheduleParams.interval is %d; the least is %d.", s.Interval.Value, least)
-	case s.Interval.Value > 10_000_000:
-		return fault("CONNECTOR-1312-400", at, "scheduleParams.interval is %d; that is longer than a schedule can plan.", s.Interval.Value)
+	case s.Frequency == "minute" && s.Interval.Value < unit.least:
+		return fault("CONNECTOR-1362-400", at, "scheduleParams.interval is %d; with frequency minute the least is %d.", s.Interval.Value, unit.least)
+	case s.Interval.Value < unit.least:
+		return fault("CONNECTOR-1394-400", at, "scheduleParams.interval is %d; the least is %d.", s.Interval.Value, unit.least)
+	case s.Interval.Value > unit.most:
+		return fault("CONNECTOR-1312-400", at, "scheduleParams.interval is %d; with frequency %s the most is %d.", s.Interval.Value, s.Frequency, unit.most)
 	}
 	return nil
 }
@@ -109,14 +116,7 @@ func (c *call) checkLocks(ch *change, s *weir.Schedule) error {
 	}
 	was, now := old.ScheduleParams, c.server.Now()
 	started := was.StartTime.Set && !was.Start().After(now)
-	named := func(member string) bool {
-		for _, p := range ch.paths {
-			if p == "/scheduleParams/"+member {
-				return true
-			}
-		}
-		return false
-	}
+	named := func(member string) bool { return slices.Contains(ch.paths, "/scheduleParams/"+member) }
 	moved := s.StartTime != was.StartTime
 	switch {
 	case started && (named("startTime") || moved):
