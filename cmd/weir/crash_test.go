@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -172,4 +174,64 @@ func TestReadersAgree(t *testing.T) {
 			}
 		}
 	}
+}
+
+// python is an interpreter with pyiceberg, or the test is skipped.
+func python(t *testing.T) string {
+	t.Helper()
+	for _, p := range []string{os.Getenv("WEIR_TEST_PYTHON"), "python3"} {
+		if p != "" && exec.CommandContext(t.Context(), p, "-c", "import pyiceberg, pyarrow").Run() == nil {
+			return p
+		}
+	}
+	t.Skip("no python3 with pyiceberg and pyarrow: pip install pyiceberg pyarrow, or set WEIR_TEST_PYTHON")
+	return ""
+}
+
+// TestIcebergReaderAgrees reads the table of a run with pyiceberg, from the metadata file alone.
+func TestIcebergReaderAgrees(t *testing.T) {
+	interpreter := python(t)
+	const n, page = 1000, 300
+	up := newUpstream(t, n, page)
+	s := newServer(t)
+	s.start("")
+	_, id := s.testFlow(up.URL, page, nil)
+	run := s.ended(id, 30*time.Second)
+	if run.Metrics.Status.Status != weir.RunSuccess {
+		t.Fatalf("run: %+v", run.Metrics.Status)
+	}
+	metadata, err := filepath.Glob(filepath.Join(s.dir, "lake", "tables", "*", "*", "metadata", "*.metadata.json"))
+	if err != nil || len(metadata) == 0 {
+		t.Fatalf("no metadata: %v", err)
+	}
+	slices.Sort(metadata) // names begin with the version
+	out, err := exec.CommandContext(t.Context(), interpreter, "../../testdata/readers/iceberg.py", "file://"+metadata[len(metadata)-1]).Output()
+	if err != nil {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			t.Fatalf("pyiceberg: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	rows := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(rows) != n || int64(len(rows)) != run.Metrics.Records.Output {
+		t.Fatalf("pyiceberg reads %d rows, the run reports %d", len(rows), run.Metrics.Records.Output)
+	}
+	slices.SortFunc(rows, func(a, b string) int { return strings.Compare(idOf(a), idOf(b)) })
+	for _, i := range []int{0, 299, 300, 999} {
+		for _, want := range []string{
+			fmt.Sprintf(`"_id": "m%07d"`, i), fmt.Sprintf(`"address": "member%d@example.org"`, i), fmt.Sprintf(`"firstName": "Ada %d"`, i), `"lastName": "Ünal"`,
+			`"visits": ` + strconv.Itoa(i), fmt.Sprintf(`"zip": "%05d"`, i), fmt.Sprintf(`"tags": ["a", "t%d"]`, i%7), `"changed": "2031-02-03T04:05:06+00:00"`,
+		} {
+			if !strings.Contains(rows[i], want) {
+				t.Errorf("row %d lacks %s:\n%s", i, want, rows[i])
+			}
+		}
+	}
+}
+
+// idOf cuts the _id out of a printed row.
+func idOf(row string) string {
+	_, rest, _ := strings.Cut(row, `"_id": "`)
+	id, _, _ := strings.Cut(rest, `"`)
+	return id
 }
