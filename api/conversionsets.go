@@ -47,9 +47,7 @@ func (c *call) storedSet(set *mapping.Set, body object, version int64, mappings 
 		}
 		out = out.with("outputSchema", schema.raw()).with("schemaRef", ref.raw()).set("xdmSchema", set.SchemaID).set("xdmVersion", xdmVersion)
 	}
-	for _, m := range o.without("outputSchema", "schemaRef", "xdmSchema", "xdmVersion") {
-		out = append(out, m)
-	}
+	out = append(out, o.without("outputSchema", "schemaRef", "xdmSchema", "xdmVersion")...)
 	for _, name := range []string{"strictMapping", "allowNullValues"} {
 		if !out.has(name) {
 			out = out.set(name, false)
@@ -245,9 +243,10 @@ func getMappingSet(c *call) (reply, error) {
 }
 
 // nextSet writes the next version of a set: the one before stays readable. edit makes the new body.
-func (c *call) nextSet(edit func(tx *store.Tx, d *weir.Doc, old object, version int64) (object, error)) (d *weir.Doc, o object, err error) {
+func (c *call) nextSet(edit func(tx *store.Tx, d *weir.Doc, old object, version int64) (object, error)) (o object, err error) {
 	err = c.write(func(tx *store.Tx) error {
-		if d, err = c.readSet(tx); err != nil {
+		d, err := c.readSet(tx)
+		if err != nil {
 			return err
 		}
 		old, err := c.showSet(tx, d, false)
@@ -269,7 +268,7 @@ func (c *call) nextSet(edit func(tx *store.Tx, d *weir.Doc, old object, version 
 		o, err = c.showSet(tx, d, false)
 		return err
 	})
-	return d, o, err
+	return o, err
 }
 
 // archive keeps a version of a set as it is read now.
@@ -282,7 +281,7 @@ func putMappingSet(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	_, o, err := c.nextSet(func(tx *store.Tx, _ *weir.Doc, old object, version int64) (object, error) {
+	o, err := c.nextSet(func(tx *store.Tx, _ *weir.Doc, old object, version int64) (object, error) {
 		if set.SchemaID == "" { // the schema stays unless another one is named
 			set.SchemaID, set.SchemaType = schemaOf(old), old.text("xdmVersion")
 			body = body.with("outputSchema", old.get("outputSchema"))
@@ -425,7 +424,7 @@ func (c *call) mappingBody() (*mapping.Mapping, error) {
 // changeMappings writes the next version of a set with other mappings; edit gets the list and returns it with the position of the one to show.
 func (c *call) changeMappings(edit func(list []object, version int64) ([]object, int, error)) (object, error) {
 	var shown object
-	_, _, err := c.nextSet(func(tx *store.Tx, d *weir.Doc, old object, version int64) (object, error) {
+	_, err := c.nextSet(func(tx *store.Tx, d *weir.Doc, old object, version int64) (object, error) {
 		list, err := setMappings(old)
 		if err != nil {
 			return nil, err

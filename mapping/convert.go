@@ -44,13 +44,7 @@ func (c *converter) convert(v record.Value, f *record.Field, path string) (recor
 	}
 	switch f.Type {
 	case record.String:
-		if s, ok := asText(v); ok && !(c.strict && v.Kind() == record.KindBool) {
-			if v.Kind() == record.KindText {
-				return v, nil
-			}
-			return record.TextOf(s), nil
-		}
-		return v, cannot(v, f, "%s is no text", an(v.Kind()))
+		return c.text(v, f)
 	case record.Byte, record.Short, record.Int, record.Long:
 		if c.strict && v.Kind() == record.KindDecimal {
 			return v, cannot(v, f, "%s has a fraction", show(v.String()))
@@ -69,6 +63,18 @@ func (c *converter) convert(v record.Value, f *record.Field, path string) (recor
 	default:
 	}
 	return v, nil
+}
+
+// text is a scalar as text.
+func (c *converter) text(v record.Value, f *record.Field) (record.Value, error) {
+	if v.Kind() == record.KindText {
+		return v, nil
+	}
+	s, ok := asText(v)
+	if !ok || c.strict && v.Kind() == record.KindBool {
+		return v, cannot(v, f, "%s is no text", an(v.Kind()))
+	}
+	return record.TextOf(s), nil
 }
 
 // integerBounds are the values each integer type can hold.

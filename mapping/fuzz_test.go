@@ -12,6 +12,7 @@ import (
 
 // seeds are the expressions of the vectors and of the functions' examples.
 func seeds(f *testing.F) {
+	f.Helper()
 	for _, v := range readVectors(f) {
 		if v.Expr != nil {
 			f.Add(*v.Expr, string(v.Input))

@@ -192,7 +192,7 @@ func TestUUIDs(t *testing.T) {
 		env.Next(position)
 		return tr.Transform(record.Null(), env).Data.String()
 	}
-	if ids("run", 7) != ids("run", 7) {
+	if first, again := ids("run", 7), ids("run", 7); first != again {
 		t.Error("a replay gives other ids")
 	}
 	seen := map[string]bool{}

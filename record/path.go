@@ -159,7 +159,7 @@ func (p Path) Get(v Value) (found Value, ok bool) {
 // Has reports whether the path leads to a value, null included; for [*] whether it does in one of the elements.
 func (p Path) Has(v Value) bool {
 	for i, s := range p {
-		ok := false
+		var ok bool
 		switch {
 		case s.Index >= 0:
 			v, ok = v.At(s.Index)

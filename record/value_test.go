@@ -13,15 +13,15 @@ import (
 func TestParse(t *testing.T) {
 	// What is read is written back: numbers keep every digit, members their order, the last of repeated members wins at the place of the first.
 	for in, want := range map[string]string{
-		` {"b" : 1.50, "a":[true ,null,"x"]} `:              `{"b":1.50,"a":[true,null,"x"]}`,
-		`123456789012345678901234567890`:                    `123456789012345678901234567890`,
-		`-9223372036854775808`:                              `-9223372036854775808`,
-		`1e400`:                                             `1e400`,
-		`-0`:                                                `0`,
-		`{"a":1,"b":2,"a":3}`:                               `{"a":3,"b":2}`,
-		`"\u00e9\ud83d\ude00\ud800\/\n\u0001"`:              `"é😀` + "\uFFFD" + `/\n\u0001"`,
-		`[]`:                                                `[]`,
-		`{}`:                                                `{}`,
+		` {"b" : 1.50, "a":[true ,null,"x"]} `: `{"b":1.50,"a":[true,null,"x"]}`,
+		`123456789012345678901234567890`:       `123456789012345678901234567890`,
+		`-9223372036854775808`:                 `-9223372036854775808`,
+		`1e400`:                                `1e400`,
+		`-0`:                                   `0`,
+		`{"a":1,"b":2,"a":3}`:                  `{"a":3,"b":2}`,
+		`"\u00e9\ud83d\ude00\ud800\/\n\u0001"`: `"é😀` + "\uFFFD" + `/\n\u0001"`,
+		`[]`:                                   `[]`,
+		`{}`:                                   `{}`,
 		strings.Repeat("[", 128) + strings.Repeat("]", 128): strings.Repeat("[", 128) + strings.Repeat("]", 128),
 	} {
 		v, err := record.Parse([]byte(in))

@@ -77,7 +77,7 @@ func TestMapVectors(t *testing.T) {
 			}
 			line, _, err := runMap(t, c, string(v.Input)+"\n")
 			var exit exitError
-			if err != nil && !(errors.As(err, &exit) && exit == 2) {
+			if err != nil && (!errors.As(err, &exit) || exit != 2) {
 				t.Fatal(err)
 			}
 			var got mapResult
