@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 
 	"weir"
 )
@@ -19,7 +18,7 @@ type cutter struct {
 	scan    scanner
 	p       int // next byte of scan.buf
 	cap     []byte
-	windows *windowPool // where cap comes from; may be nil
+	windows *bufferPool // where cap comes from; may be nil
 	// base is the document offset of scan.buf[0].
 	base  int64
 	depth int
@@ -93,7 +92,7 @@ func (c *cutter) begin() {
 func (c *cutter) run(r io.Reader) error {
 	c.r, c.p, c.base, c.depth = r, 0, 0, 0
 	if c.cap == nil {
-		c.cap = c.windows.get()
+		c.cap = c.windows.get(windowSize)[:windowSize]
 	}
 	c.scan = scanner{buf: c.cap[:0]}
 	defer c.spool.drop()
@@ -480,23 +479,10 @@ func (c *cutter) absent() string {
 	return fmt.Sprintf("the answer has no array at contentPath %s (its members: %s)", c.content.path, strings.Join(c.seen, ", "))
 }
 
-// windowPool lends windows to cutters, one at a time each.
-type windowPool struct{ pool sync.Pool }
-
-func (w *windowPool) get() []byte {
-	if w != nil {
-		if b, ok := w.pool.Get().(*[]byte); ok {
-			return *b
-		}
-	}
-	return make([]byte, windowSize)
-}
-
 // release gives the window back; the cutter can be used again.
 func (c *cutter) release() {
-	if c.windows != nil && len(c.cap) == windowSize {
-		b := c.cap
-		c.windows.pool.Put(&b)
+	if len(c.cap) == windowSize {
+		c.windows.put(c.cap)
 	}
 	c.cap = nil
 	c.scan.buf = nil

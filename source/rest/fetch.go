@@ -30,7 +30,8 @@ type Client struct {
 	once    *http.Client // follows none
 	tokens  tokenCache
 	budgets budgets
-	windows windowPool
+	windows bufferPool
+	buffers bufferPool
 }
 
 // NewClient makes a client that reaches public addresses and those in allow. The check is made on the resolved address

@@ -197,7 +197,7 @@ func (t *tour) parentPages(ctx context.Context, in where, part *partition, resum
 	if err != nil {
 		return err
 	}
-	defer rd.cut.release()
+	defer rd.release()
 	for more := true; more; {
 		page := parentPage{}
 		if page.walk, err = rd.at(); err != nil {

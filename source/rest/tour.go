@@ -243,7 +243,7 @@ func (t *tour) walk(ctx context.Context, in where, w weir.Window, from *walkAt, 
 		}
 		return next, resume, err
 	}
-	defer rd.cut.release()
+	defer rd.release()
 	for more := true; more && err == nil; {
 		more, err = rd.page(ctx, t.send)
 	}
@@ -287,9 +287,15 @@ func (s *Source) reader(pl *plan, from *walkAt) (*reader, error) {
 	rd.refine = refiner{next: rd.sink.put, rules: def.ext, window: pl.window, vars: pl.vars}
 	rd.cut = newCutter(&def.content, def.explode, rd.probe, s.opt.TempDir, rd.refine.put)
 	rd.cut.shape(def)
-	rd.cut.windows = &s.client.windows
+	rd.cut.windows, rd.sink.pool = &s.client.windows, &s.client.buffers
 	rd.decode = decoder{rules: &def.ext.Answer, content: def.content.path, limits: &s.limits, tempDir: s.opt.TempDir}
 	return rd, nil
+}
+
+// release gives back what the walk borrowed.
+func (rd *reader) release() {
+	rd.cut.release()
+	rd.sink.release()
 }
 
 // shape sets what the extension says about the records of an answer.

@@ -1,0 +1,154 @@
+package rest
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"weir"
+)
+
+// Wrap puts a transport around the client's own: it sees every exchange, those for tokens and logins included, and may
+// answer in the place of the network. Call it before the client is used.
+func (c *Client) Wrap(wrap func(http.RoundTripper) http.RoundTripper) {
+	t := wrap(c.http.Transport)
+	c.http.Transport, c.once.Transport = t, t
+}
+
+// Mask replaces the secrets of the source in a text: the secret auth parameters and all tokens got with them so far.
+func (s *Source) Mask(text string) string { return s.mask.text(text) }
+
+// MaskURL is an address without secrets.
+func (s *Source) MaskURL(u *url.URL) string { return s.mask.url(u) }
+
+// InferSchema is the JSON Schema that an explore infers from records.
+func InferSchema(records []json.RawMessage) json.RawMessage { return inferSchema(records) }
+
+// Definition is what a binding requests: the request definition of its stream, with everything inherited in place, and
+// those of the parents above it, outermost first (null for a list of values). Placeholders are still open.
+type Definition struct {
+	Own     json.RawMessage
+	Parents []json.RawMessage
+	// Streams are the names of the spec's streams.
+	Streams []string
+}
+
+// Define finds the request definition of a binding. It needs Spec, AuthSpec, Auth and Params.
+func Define(b weir.Binding) (*Definition, error) {
+	s, err := parseSpec(b.Spec)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.layers(&b, nil)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.source(b.Params)
+	if err != nil {
+		return nil, err
+	}
+	out := &Definition{Streams: sortedNames(a.ext.Streams)}
+	name, _ := p.text("stream")
+	if a, err = a.stream(name); err != nil {
+		return nil, err
+	}
+	out.Own = a.raw
+	src := &Source{spec: s}
+	for i := range a.ext.Partition {
+		part := &a.ext.Partition[i]
+		if len(part.Values) > 0 {
+			out.Parents = append(out.Parents, nil)
+			continue
+		}
+		own, err := src.parentAttributes(a, part)
+		if err != nil {
+			return nil, err
+		}
+		out.Parents = append(out.Parents, own.raw)
+	}
+	return out, nil
+}
+
+func sortedNames(m map[string]json.RawMessage) []string {
+	var out []string
+	for n := range m {
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Step is one segment of a path: a member, an element, or every child.
+type Step struct {
+	Name  string
+	Index int
+	// Kind is name, index or each.
+	Kind string
+}
+
+// ParsePath reads a path as specs write it.
+func ParsePath(text string) ([]Step, error) {
+	p, err := parsePath(text)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Step, len(p))
+	for i, st := range p {
+		switch st.kind {
+		case byIndex:
+			out[i] = Step{Index: st.index, Kind: "index"}
+		case every:
+			out[i] = Step{Kind: "each"}
+		default:
+			out[i] = Step{Name: st.name, Kind: "name"}
+		}
+	}
+	return out, nil
+}
+
+// Expression is an expression of the extension, over an answer or over a record.
+type Expression struct{ x *expression }
+
+// ParseExpression checks and compiles an expression; record says which names it may use.
+func ParseExpression(text string, record bool) (*Expression, error) {
+	in := onPage
+	if record {
+		in = onRecord
+	}
+	x, err := compileExpr("expression", text, in, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Expression{x}, nil
+}
+
+// Pages are the places of the answer that the expression reads, as paths.
+func (e *Expression) Pages() []string {
+	var out []string
+	for _, p := range e.x.pages {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+// Eval gives the result as JSON, nil for null and for what is not there. Values of vars are JSON texts; names that are
+// left out are null.
+func (e *Expression) Eval(vars map[string]json.RawMessage) (json.RawMessage, error) {
+	in := map[string]any{"headers": map[string]any{}, "params": map[string]any{}, "window": windowVars(weir.Window{}), "page": map[string]any{}}
+	for _, names := range scopeNames {
+		for _, n := range names {
+			if _, ok := in[n]; !ok {
+				in[n] = nil
+			}
+		}
+	}
+	for n, raw := range vars {
+		in[n] = toCEL(raw)
+	}
+	v, err := e.x.eval(in)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	return plainJSON(v)
+}
