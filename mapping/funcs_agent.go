@@ -10,12 +10,20 @@ var agentFunctions = []function{
 	agentField("ua_os_name", "The name of the operating system.", func(a *userAgent) string { return a.osName }, `"iOS"`),
 	agentField("ua_os_version", "The version of the operating system.", func(a *userAgent) string { return a.osVersion }, `"16.5.1"`),
 	agentField("ua_os_version_major", "The name and major version of the operating system.", func(a *userAgent) string {
+		if a.osVersion == a.osName {
+			return a.osName
+		}
 		if a.osName == "Mac OS" && a.osVersion != "??" && strings.HasPrefix(a.osVersion, "10.") {
 			return a.osTitle() + " 10." + major(a.osVersion[3:])
 		}
 		return a.osTitle() + " " + major(a.osVersion)
 	}, `"iOS 16"`),
-	agentField("ua_os_name_version", "The name and version of the operating system.", func(a *userAgent) string { return a.osTitle() + " " + a.osVersion }, `"iOS 16.5.1"`),
+	agentField("ua_os_name_version", "The name and version of the operating system.", func(a *userAgent) string {
+		if a.osVersion == a.osName {
+			return a.osName
+		}
+		return a.osTitle() + " " + a.osVersion
+	}, `"iOS 16.5.1"`),
 	agentField("ua_agent_name", "The name of the browser or program.", func(a *userAgent) string { return a.name }, `"Safari"`),
 	agentField("ua_agent_version", "The version of the browser or program.", func(a *userAgent) string { return a.version }, `"16.5"`),
 	agentField("ua_agent_version_major", "The name and major version of the browser or program.", func(a *userAgent) string { return a.name + " " + major(a.version) }, `"Safari 16"`),
@@ -110,6 +118,9 @@ func (a *userAgent) system(s string) {
 			version = known
 		}
 		a.osName = sys.name
+		if sys.name == "Google" { // a cloud has no version of its own
+			a.osVersion = sys.name
+		}
 		if version = strings.ReplaceAll(version, "_", "."); version != "" {
 			a.osVersion = version
 		}
