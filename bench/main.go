@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 )
@@ -15,8 +16,13 @@ func main() {
 
 // run picks the subcommand.
 func run(args []string) error {
-	if len(args) > 0 && args[0] == "flow" {
-		return flowMain(args[1:])
+	if len(args) > 0 {
+		switch args[0] {
+		case "flow":
+			return flowMain(args[1:])
+		case "promotion":
+			return promotionMain(args[1:])
+		}
 	}
-	return fmt.Errorf("usage: bench flow [flags]")
+	return errors.New("usage: bench promotion [flags] | bench flow [flags]")
 }
