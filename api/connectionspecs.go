@@ -198,28 +198,61 @@ func sameButSources(a, b json.RawMessage) (bool, error) {
 	return string(encode(sides[0])) == string(encode(sides[1])), nil
 }
 
-// seed writes the built-in specs of a kind into the store.
+// seed writes the built-in specs of a kind into the store. A start that finds them all as they should be costs one query and no write.
 func seed(ctx context.Context, st *store.Store, kind string, built []specs.Spec) error {
+	want := make([]weir.Doc, len(built))
+	for i, s := range built {
+		o, err := parseObject(s.Body)
+		if err != nil {
+			return fmt.Errorf("built-in %s %s: %w", kind, s.File, err)
+		}
+		// encode drops the file's line breaks
+		want[i] = weir.Doc{Kind: kind, ID: s.ID, State: stateEnabled, Body: encode(o.without(specServerSet...))}
+	}
+	var stale []*weir.Doc
+	err := st.View(ctx, func(tx *store.Tx) (err error) {
+		stale, err = unseeded(tx, kind, want)
+		return err
+	})
+	if err != nil || len(stale) == 0 {
+		return err
+	}
 	by := weir.Actor{User: "weir", Client: "weir"}
 	return st.Tx(ctx, func(tx *store.Tx) error {
-		for _, s := range built {
-			o, err := parseObject(s.Body)
-			if err != nil {
-				return fmt.Errorf("built-in %s %s: %w", kind, s.File, err)
+		stale, err := unseeded(tx, kind, want) // another process may have been faster
+		for _, d := range stale {
+			write := tx.Update
+			if d.Rev == 0 {
+				write = tx.Insert
 			}
-			body := encode(o.without(specServerSet...)) // encode drops the file's line breaks
-			d, err := tx.Get(kind, weir.Scope{}, s.ID)
-			switch {
-			case errors.Is(err, weir.ErrNotFound):
-				err = tx.Insert(&weir.Doc{Kind: kind, ID: s.ID, State: stateEnabled, Body: body}, by)
-			case err == nil && string(d.Body) != string(body):
-				d.Body = body
-				err = tx.Update(d, by)
-			}
-			if err != nil {
-				return fmt.Errorf("built-in %s %s: %w", kind, s.ID, err)
+			if err := write(d, by); err != nil {
+				return fmt.Errorf("built-in %s %s: %w", kind, d.ID, err)
 			}
 		}
-		return nil
+		return err
 	})
+}
+
+// unseeded lists the documents of want that the store lacks (their Rev is 0) or holds with another body.
+func unseeded(tx *store.Tx, kind string, want []weir.Doc) ([]*weir.Doc, error) {
+	stored, _, err := tx.Find(store.Query{Kind: kind, Scopes: []weir.Scope{{}}})
+	if err != nil {
+		return nil, err
+	}
+	have := make(map[string]*weir.Doc, len(stored))
+	for _, d := range stored {
+		have[d.ID] = d
+	}
+	var out []*weir.Doc
+	for i := range want {
+		d := have[want[i].ID]
+		if d == nil {
+			fresh := want[i]
+			out = append(out, &fresh)
+		} else if string(d.Body) != string(want[i].Body) {
+			d.Body = want[i].Body
+			out = append(out, d)
+		}
+	}
+	return out, nil
 }

@@ -3,8 +3,10 @@
 package specs
 
 import (
+	"bytes"
 	"embed"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"path"
 )
@@ -46,11 +48,35 @@ func read(dir string) []Spec {
 		if err != nil {
 			panic(err)
 		}
-		var head struct{ ID, Name string }
-		if err := json.Unmarshal(raw, &head); err != nil {
+		id, name, err := head(raw)
+		if err != nil {
 			panic(dir + "/" + e.Name() + ": " + err.Error())
 		}
-		out = append(out, Spec{ID: head.ID, Name: head.Name, File: e.Name()[:len(e.Name())-len(".json")], Body: raw})
+		out = append(out, Spec{ID: id, Name: name, File: e.Name()[:len(e.Name())-len(".json")], Body: raw})
 	}
 	return out
+}
+
+// head reads id and name, the first two members of a spec. It reads no further: every start lists every spec.
+func head(raw []byte) (id, name string, err error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := d.Token(); err != nil {
+		return "", "", err
+	}
+	for _, m := range []struct {
+		name string
+		to   *string
+	}{{"id", &id}, {"name", &name}} {
+		tok, err := d.Token()
+		if err == nil && tok != m.name {
+			err = fmt.Errorf("a spec starts with id and name, not %v", tok)
+		}
+		if err != nil {
+			return "", "", err
+		}
+		if err := d.Decode(m.to); err != nil {
+			return "", "", err
+		}
+	}
+	return id, name, nil
 }
