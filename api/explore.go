@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"weir"
+	"weir/source/rest"
 	"weir/store"
 )
 
@@ -37,7 +38,7 @@ func testConnection(c *call) (reply, error) {
 	return ok(object{}.set("result", true)), nil
 }
 
-// bind joins a stored connection, its spec and source parameters.
+// bind joins a stored connection, its spec and source parameters. What a PATCH has left out of the credentials is reported here (R27).
 func (c *call) bind(id string, params json.RawMessage) (b weir.Binding, err error) {
 	err = c.view(func(tx *store.Tx) error {
 		conn, err := connections.read(c, tx, id)
@@ -47,6 +48,9 @@ func (c *call) bind(id string, params json.RawMessage) (b weir.Binding, err erro
 		b, err = c.server.Engine.Bind(tx, c.Scope, "", conn, params)
 		return err
 	})
+	if err == nil && b.AuthSpec != "" {
+		err = faults(rest.CheckAuth(b.Spec, b.AuthSpec, b.Auth))
+	}
 	return b, err
 }
 
