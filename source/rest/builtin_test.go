@@ -45,7 +45,7 @@ var builtins = map[string]builtinCase{
 	"mixpanel":                {params: `{"projectId":"1"}`, source: scenario{Path: "/api/2.0/export", Format: "ndjson"}, want: 2 * 250},
 	"onetrust":                {params: `{}`, source: scenario{Path: "/api/consentmanager/v1/datasubjects/profiles", Content: "content", Paging: turns{Type: "page", Limit: "size", Pages: "totalPages"}}},
 	"netsuite-activities":     {source: scenario{Path: "/services/rest/query/v1/suiteql", Content: "items", Paging: turns{Type: "offset", HasMore: "hasMore"}}},
-	"sugarcrm":                {handler: sugar},
+	"sugarcrm":                {source: scenario{Path: "/api/2.0/events/", Content: "results", Paging: turns{Type: "pointer"}}},
 	"pinterest":               {params: `{"ad_account_id":"1","object_ids":"2,3"}`, source: scenario{Path: "/v5/ad_accounts/1/campaigns/analytics"}, want: 250},
 	"sap-commerce-customers":  {source: scenario{Path: "/api/business-partner/v4/customers", Paging: turns{Type: "page", Limit: "pageSize", Page: "pageNumber", First: 1}}},
 	"sap-commerce-contacts":   {source: scenario{Path: "/api/contact/v1/contacts", Paging: turns{Type: "page", Limit: "pageSize", Page: "pageNumber", First: 1}}},
@@ -57,7 +57,7 @@ var builtins = map[string]builtinCase{
 	"chargebee":               {source: scenario{Path: "/api/v2/customers", Content: "list", Paging: turns{Type: "token", Token: "offset", Next: "next_offset"}}},
 	"hubspot":                 {source: scenario{Path: "/crm/v3/objects/contacts", Content: "results", Paging: turns{Type: "token", Token: "after", Next: "paging.next"}}, want: 100},
 	"salesforce-soql":         {source: scenario{Path: "/services/data/v61.0/query", Content: "records", Paging: turns{Type: "pointer", Next: "nextRecordsUrl", Relative: true, NextFirst: true}}},
-	"pipedrive":               {source: scenario{Path: "/api/v1/deals", Content: "data", Paging: turns{Type: "offset", Offset: "start", Max: 60, HasMore: "x"}}, want: 60},
+	"pipedrive":               {source: scenario{Path: "/api/v2/deals", Content: "data", Paging: turns{Type: "token", Next: "additional_data.next_cursor"}}},
 	"intercom-contacts":       {source: scenario{Path: "/contacts", Content: "data", Paging: turns{Type: "token", Limit: "per_page", Token: "starting_after", Next: "pages"}}, want: 150},
 	"freshdesk-tickets":       {source: scenario{Path: "/api/v2/tickets", Paging: turns{Type: "link", Limit: "per_page"}}},
 	"servicenow":              {source: scenario{Path: "/api/now/table/incident", Content: "result", Paging: turns{Type: "offset", Limit: "sysparm_limit", Offset: "sysparm_offset", Total: "headers.X-Total-Count"}}},
@@ -117,7 +117,7 @@ func run(t *testing.T, sp specs.Spec, c builtinCase) {
 	if c.want == 0 {
 		c.want = records
 	}
-	if c.source.Records = records; c.want == 100 || c.want == 150 || c.want == 60 {
+	if c.source.Records = records; c.want == 100 || c.want == 150 {
 		c.source.Records = c.want // the fake cannot nest its token as deep: one page
 	}
 	var handler http.Handler = fakesource.New(c.source)
@@ -184,18 +184,6 @@ func ids(from, to int) string {
 		out = append(out, fmt.Sprintf(`{"id":%d,"token":"t%d"}`, i, i))
 	}
 	return strings.Join(out, ",")
-}
-
-// sugar tells the next offset, -1 at the end.
-func sugar() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		at, _ := strconv.Atoi(r.FormValue("offset"))
-		next := at + 100
-		if next >= 250 {
-			next = -1
-		}
-		answerJSON(w, `{"next_offset":%d,"records":[%s]}`, next, ids(at, min(at+100, 250)))
-	})
 }
 
 // mailgun always offers a next page.
