@@ -120,6 +120,9 @@ func run(t *testing.T, sp specs.Spec, c builtinCase) {
 	if c.source.Records = records; c.want == 100 || c.want == 150 {
 		c.source.Records = c.want // the fake cannot nest its token as deep: one page
 	}
+	if c.source.Record == nil {
+		c.source.Record = row
+	}
 	var handler http.Handler = fakesource.New(c.source)
 	if c.handler != nil {
 		handler = c.handler()
@@ -153,9 +156,38 @@ func run(t *testing.T, sp specs.Spec, c builtinCase) {
 	if strings.Contains(string(sp.Body), `"filter": true`) {
 		w.End = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
-	got, _, err := collect(t, open(t, b, func(o *Options) { o.Limits.Header = time.Minute }), w, nil)
+	s := open(t, b, func(o *Options) { o.Limits.Header = time.Minute })
+	got, _, err := collect(t, s, w, nil)
 	if err != nil || len(got) != c.want {
 		t.Errorf("%d records, want %d: %v", len(got), c.want, err)
+	}
+	if c.handler == nil {
+		sameRecords(t, s.Shape().Wrapper, got, &c.source)
+	}
+}
+
+func row(i int) []byte {
+	return fmt.Appendf(nil, `{"id":%d,"text":"row %d é"}`, i, i)
+}
+
+// sameRecords checks the records one by one: the upstream's in its order, again for each slice of the window.
+func sameRecords(t *testing.T, wrapper string, got []string, source *scenario) {
+	t.Helper()
+	for i, text := range got {
+		want := string(source.Record(i % source.Records))
+		if strings.Contains(want, `"activity":[`) { // exploded
+			want = strings.NewReplacer("[", "", "]", "").Replace(want)
+		}
+		if wrapper != "" {
+			var m map[string]json.RawMessage
+			if err := json.Unmarshal([]byte(text), &m); err != nil {
+				t.Fatalf("record %d: %v", i, err)
+			}
+			text = string(m[wrapper])
+		}
+		if text != want {
+			t.Fatalf("record %d is %s, want %s", i, text, want)
+		}
 	}
 }
 
