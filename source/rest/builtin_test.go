@@ -86,6 +86,14 @@ var builtins = map[string]builtinCase{
 	"amplitude-export":        {handler: amplitude, want: 2 * 2},
 	"google-analytics-report": {params: `{"propertyId":"1"}`, source: scenario{Path: "/v1beta/properties/1:runReport", Content: "rows", Paging: turns{Type: "offset", TokenIn: "body", Token: "offset", Size: 10000, Total: "rowCount"}}},
 	"usgs-earthquakes":        {source: scenario{Path: "/fdsnws/event/1/query", Content: "features", Paging: turns{Type: "offset", First: 1}}, want: 2 * 250, until: "2024-02-10"},
+	"openalex-works":          {params: `{"filter":"x:1"}`, source: scenario{Path: "/works", Content: "results", Paging: turns{Type: "token", Limit: "per-page", Next: "meta.next_cursor"}}},
+	"wikipedia-changes":       {source: scenario{Path: "/w/api.php", Content: "query.recentchanges", Paging: turns{Type: "token", Limit: "rclimit", Token: "rccontinue", Next: "continue.rccontinue"}}},
+	"gbif-occurrences":        {params: `{"taxonKey":"1","country":"DE"}`, source: scenario{Path: "/v1/occurrence/search", Content: "results", After: `"x":1`, Paging: turns{Type: "offset"}}},
+	"ckan-datasets":           {params: `{"host":"https://data.example.org"}`, source: scenario{Path: "/api/3/action/package_search", Content: "result.results", Paging: turns{Type: "offset", Limit: "rows", Offset: "start", Total: "result.count"}}},
+	"socrata-rows":            {params: `{"domain":"data.example.org","dataset":"abcd-1234"}`, source: scenario{Path: "/resource/abcd-1234.json", Paging: turns{Type: "offset", Limit: "$limit", Offset: "$offset"}}},
+	"us-fiscal-data":          {params: `{"table":"debt_to_penny"}`, source: scenario{Path: "/services/api/fiscal_service/v2/accounting/od/debt_to_penny", Content: "data", Paging: turns{Type: "page", Limit: "page[size]", Page: "page[number]", First: 1, Pages: "meta.total-pages"}}},
+	"openfda":                 {params: `{"search":"a:b"}`, source: scenario{Path: "/drug/event.json", Content: "results", Paging: turns{Type: "link"}}},
+	"stackexchange-questions": {params: `{"tagged":"go"}`, source: scenario{Path: "/2.3/questions", Content: "items", Gzip: true, Paging: turns{Type: "page", Limit: "pagesize", First: 1, HasMore: "has_more"}}},
 }
 
 func activity(i int) []byte {
