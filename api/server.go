@@ -115,6 +115,10 @@ func services() []service {
 		{name: "data-access", base: exportBase, routes: exportRoutes, document: "data-access.yaml", codes: codesOf("EXPORT")},
 		{name: "batch-ingestion", base: importBase, routes: importRoutes, document: "batch-ingestion.yaml", codes: codesOf("INGEST")},
 		{name: "dataset-labels", base: "/data/foundation/dataset", routes: labelRoutes, document: "dataset-labels.yaml", codes: labelCodes},
+		{
+			name: "mapping-sets", base: conversionBase + "/mappingSets", aliases: []string{"/data/foundation/mappingSets"}, routes: mappingSetRoutes, codes: conversionCodes,
+		},
+		{name: "conversion", base: conversionBase, routes: conversionRoutes, document: "conversion.yaml", codes: conversionCodes},
 		{name: "sandboxes", base: "/data/foundation/sandbox-management", routes: sandboxRoutes, document: "sandboxes.yaml", codes: codesOf("SANDBOX")},
 		{name: "ims", base: "/ims", routes: imsRoutes, document: "ims.yaml", codes: codesOf("IMS")},
 		{name: "system", base: "", routes: systemRoutes, codes: codesOf("WEIR")},
