@@ -94,6 +94,14 @@ var builtins = map[string]builtinCase{
 	"us-fiscal-data":          {params: `{"table":"debt_to_penny"}`, source: scenario{Path: "/services/api/fiscal_service/v2/accounting/od/debt_to_penny", Content: "data", Paging: turns{Type: "page", Limit: "page[size]", Page: "page[number]", First: 1, Pages: "meta.total-pages"}}},
 	"openfda":                 {params: `{"search":"a:b"}`, source: scenario{Path: "/drug/event.json", Content: "results", Paging: turns{Type: "link"}}},
 	"stackexchange-questions": {params: `{"tagged":"go"}`, source: scenario{Path: "/2.3/questions", Content: "items", Gzip: true, Paging: turns{Type: "page", Limit: "pagesize", First: 1, HasMore: "has_more"}}},
+	"sendgrid-suppressions":   {source: scenario{Path: "/v3/suppression/bounces", Paging: turns{Type: "offset"}}},
+	"iterable-export":         {source: scenario{Path: "/api/export/data.json", Format: "ndjson"}},
+	"pagerduty-incidents":     {source: scenario{Path: "/incidents", Content: "incidents", Paging: turns{Type: "offset", HasMore: "more"}}},
+	"harvest-time-entries":    {source: scenario{Path: "/v2/time_entries", Content: "time_entries", Paging: turns{Type: "pointer", Limit: "per_page", Next: "links.next"}}},
+	"helpscout-conversations": {auth: `OAuth2 Client Credential {"clientId":"c","clientSecret":"secret","accessTokenUrl":"/token"}`, source: scenario{Path: "/v2/conversations", Content: "_embedded.conversations", Paging: turns{Type: "page", Size: 25, First: 1, Pages: "page.totalPages"}}},
+	"gocardless-payments":     {source: scenario{Path: "/payments", Content: "payments", Records: 250, Paging: turns{Type: "token", Token: "after", Next: "meta.cursors"}}, want: 250},
+	"mollie-payments":         {source: scenario{Path: "/v2/payments", Content: "_embedded.payments", Paging: turns{Type: "pointer", Next: "_links.next"}}},
+	"recurly":                 {source: scenario{Path: "/accounts", Content: "data", Paging: turns{Type: "pointer", Relative: true}}},
 }
 
 func activity(i int) []byte {
