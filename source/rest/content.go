@@ -52,6 +52,7 @@ type cutter struct {
 	scratch  []byte
 	scratch2 []byte
 	line     []byte
+	names    names // of the records
 }
 
 // eachProbe wants a value below the record array: of element index, or of the last one (-1).
@@ -219,6 +220,9 @@ func (c *cutter) token() (byte, error) {
 func (c *cutter) value() (raw []byte, broke bool, err error) {
 	for {
 		c.scan.broke = false
+		if c.scan.names != nil {
+			c.scan.names.begin()
+		}
 		end, err := c.scan.value(c.p)
 		switch {
 		case err == nil:
@@ -227,6 +231,9 @@ func (c *cutter) value() (raw []byte, broke bool, err error) {
 			return raw, c.scan.broke, nil
 		case !errors.Is(err, errShort):
 			return nil, false, err
+		}
+		if n := c.scan.names; n != nil && n.learn {
+			n.list = n.list[:0] // the record will be scanned again
 		}
 		if err := c.more(); err != nil {
 			return nil, false, err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"weir"
 )
@@ -133,7 +134,8 @@ func (p path) String() string {
 }
 
 func plainName(s string) bool {
-	return s != "" && s != "*" && !strings.ContainsAny(s, ".[]()?\"'\\ @") && s[0] != '$'
+	odd := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	return s != "" && s != "*" && !strings.ContainsAny(s, ".[]()?\"'\\@") && s[0] != '$' && !strings.ContainsFunc(s, odd)
 }
 
 // array is the path without a trailing [*]: the array itself.

@@ -78,7 +78,9 @@ func (c *cutter) list(item func() error) error {
 
 // element takes one record.
 func (c *cutter) element() error {
+	c.scan.names = &c.names
 	raw, broke, err := c.value()
+	c.scan.names = nil
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,79 @@ type scanner struct {
 	final bool
 	// broke is set when a raw line break was met between tokens.
 	broke bool
+	// names are the member names of a record in order, as learned from earlier ones; nil: not learning.
+	names *names
+}
+
+// names remembers the member names of the records of a page in the order in which they come. Records mostly look alike,
+// so comparing with the expected name is much cheaper than scanning it; a name that was learned was checked.
+type names struct {
+	list   []literal
+	at     int // the name expected next
+	learn  bool
+	missed int // names of the open record that were not as expected
+}
+
+// literal is a name with its quotes and colon, its first 16 bytes as words under masks.
+type literal struct {
+	text   string
+	w0, m0 uint64
+	w1, m1 uint64
+}
+
+const (
+	maxNames = 1024
+	lookPast = 4 // expected names that may be missing in a record
+)
+
+// begin starts a record. Records that are not as expected make it learn anew.
+func (n *names) begin() {
+	if n.learn = len(n.list) == 0; !n.learn && n.missed > len(n.list)/2+lookPast {
+		n.list, n.learn = n.list[:0], true
+	}
+	n.at, n.missed = 0, 0
+}
+
+// match returns the index after the name and colon at p if they are expected about here, else 0.
+func (n *names) match(buf []byte, p int) int {
+	if p+16 > len(buf) {
+		return 0
+	}
+	x, y := load(buf, p), load(buf, p+8)
+	for i := n.at; i < len(n.list) && i < n.at+lookPast; i++ {
+		l := &n.list[i]
+		if x&l.m0 != l.w0 || y&l.m1 != l.w1 {
+			continue
+		}
+		end := p + len(l.text)
+		if len(l.text) > 16 && (end > len(buf) || string(buf[p+16:end]) != l.text[16:]) {
+			continue
+		}
+		n.at = i + 1
+		return end
+	}
+	return 0
+}
+
+// met notes a name that was scanned: text is the name with quotes and colon.
+func (n *names) met(text []byte) {
+	if !n.learn {
+		n.missed++
+		return
+	}
+	if len(n.list) >= maxNames || text[len(text)-1] != ':' {
+		return
+	}
+	var word [16]byte
+	copy(word[:], text)
+	l := literal{text: string(text), w0: load(word[:], 0), w1: load(word[:], 8), m0: ^uint64(0), m1: ^uint64(0)}
+	if k := len(text); k < 8 {
+		l.m0, l.m1 = 1<<(uint(k)*8)-1, 0
+	} else if k < 16 {
+		l.m1 = 1<<(uint(k-8)*8) - 1
+	}
+	n.list = append(n.list, l)
+	n.at = len(n.list)
 }
 
 const (
@@ -315,6 +388,7 @@ func (s *scanner) value(p int) (int, error) {
 		c     byte
 		m, x  uint64
 		k     int
+		start int // of the member name
 	)
 value:
 	if p >= len(buf) {
@@ -358,10 +432,18 @@ name:
 	if p >= len(buf) {
 		return p, s.short()
 	}
+	if s.names != nil {
+		if k = s.names.match(buf, p); k > 0 {
+			if p = k; p < len(buf) && buf[p] <= ' ' {
+				p = s.space(p)
+			}
+			goto value
+		}
+	}
 	if buf[p] != '"' {
 		return p, &syntaxError{p, "a member name is missing its quotes"}
 	}
-	named = true
+	named, start = true, p
 
 text: // most strings are short and plain: they end here
 	if p+17 > len(buf) {
@@ -411,7 +493,11 @@ colon:
 	if buf[p] != ':' {
 		return p, &syntaxError{p, "a colon is missing after a member name"}
 	}
-	if p++; p < len(buf) && buf[p] <= ' ' {
+	p++
+	if s.names != nil {
+		s.names.met(buf[start:p])
+	}
+	if p < len(buf) && buf[p] <= ' ' {
 		p = s.space(p)
 	}
 	goto value
