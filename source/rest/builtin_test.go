@@ -102,6 +102,13 @@ var builtins = map[string]builtinCase{
 	"gocardless-payments":     {source: scenario{Path: "/payments", Content: "payments", Records: 250, Paging: turns{Type: "token", Token: "after", Next: "meta.cursors"}}, want: 250},
 	"mollie-payments":         {source: scenario{Path: "/v2/payments", Content: "_embedded.payments", Paging: turns{Type: "pointer", Next: "_links.next"}}},
 	"recurly":                 {source: scenario{Path: "/accounts", Content: "data", Paging: turns{Type: "pointer", Relative: true}}},
+	"bitbucket-pull-requests": {params: `{"workspace":"w","repository":"r"}`, source: scenario{Path: "/2.0/repositories/w/r/pullrequests", Content: "values", Paging: turns{Type: "pointer", Limit: "pagelen"}}},
+	"trello-actions":          {params: `{"boardId":"B"}`, source: scenario{Path: "/1/boards/B/actions"}},
+	"brevo-contacts":          {source: scenario{Path: "/v3/contacts", Content: "contacts", Paging: turns{Type: "offset", Total: "count"}}},
+	"contentful-entries":      {params: `{"space":"s"}`, source: scenario{Path: "/spaces/s/environments/master/entries", Content: "items", Paging: turns{Type: "offset", Offset: "skip", Total: "total"}}},
+	"eventbrite-attendees":    {params: `{"eventId":"1"}`, source: scenario{Path: "/v3/events/1/attendees/", Content: "attendees", Paging: turns{Type: "token", Token: "continuation", Next: "pagination.continuation"}}},
+	"calendly-events":         {params: `{"organization":"https://api.example.com/organizations/O"}`, source: scenario{Path: "/scheduled_events", Content: "collection", Paging: turns{Type: "token", Limit: "count", Token: "page_token", Next: "pagination.next_page_token"}}},
+	"xero-invoices":           {params: `{"tenantId":"T"}`, source: scenario{Path: "/api.xro/2.0/Invoices", Content: "Invoices", Paging: turns{Type: "page", First: 1}}},
 }
 
 func activity(i int) []byte {
