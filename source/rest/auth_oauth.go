@@ -200,28 +200,43 @@ func (c *credentials) override() override {
 // tokenBound is the largest answer of a token address.
 const tokenBound = 1 << 20
 
-// token calls a token address. Redirects are not followed: the request carries secrets.
+// token calls a token address. Redirects are not followed: the request carries secrets. A passing failure is tried again.
 func (c *credentials) token(ctx context.Context, address, method string, form url.Values, basic *url.Userinfo) (map[string]json.RawMessage, error) {
 	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil || u.Host == "" {
 		return nil, weir.Errorf("CONNECTOR-1312-400", "the token address is not a valid URL")
 	}
 	for name, v := range form {
-		if secretName.MatchString(name) || strings.Contains(name, "secret") {
+		if secretName.MatchString(name) {
 			c.mask.add(v...)
 		}
 	}
+	for attempt := 1; ; attempt++ {
+		answer, passing, err := c.tokenOnce(ctx, u, method, form, basic)
+		if err == nil || !passing || attempt >= min(c.opt.Limits.Attempts, tokenAttempts) || ctx.Err() != nil {
+			return answer, err
+		}
+		if err := c.opt.Sleep(ctx, c.opt.Limits.Backoff<<(attempt-1)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// tokenAttempts bounds the calls for one token.
+const tokenAttempts = 4
+
+// tokenRequest writes the form into the query of a GET or the body of a POST.
+func (c *credentials) tokenRequest(ctx context.Context, u *url.URL, method string, form url.Values, basic *url.Userinfo) (*http.Request, error) {
+	at := *u
 	var body io.Reader
 	if method == http.MethodGet {
-		q := u.Query()
+		q := at.Query()
 		maps.Copy(q, form)
-		u.RawQuery = q.Encode()
+		at.RawQuery = q.Encode()
 	} else {
 		body = strings.NewReader(form.Encode())
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.opt.Limits.Header)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
+	req, err := http.NewRequestWithContext(ctx, method, at.String(), body)
 	if err != nil {
 		return nil, weir.Errorf("CONNECTOR-1312-400", "the token address is not a valid URL")
 	}
@@ -234,30 +249,42 @@ func (c *credentials) token(ctx context.Context, address, method string, form ur
 	if body != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	return req, nil
+}
+
+// tokenOnce calls the token address once. passing tells that another try may succeed.
+func (c *credentials) tokenOnce(ctx context.Context, u *url.URL, method string, form url.Values, basic *url.Userinfo) (answer map[string]json.RawMessage, passing bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.opt.Limits.Header)
+	defer cancel()
+	req, err := c.tokenRequest(ctx, u, method, form, basic)
+	if err != nil {
+		return nil, false, err
+	}
 	resp, err := c.client.once.Do(req)
 	if err != nil {
-		return nil, weir.Errorf("CONNECTOR-1308-400", "the token address %s cannot be reached: %s", c.mask.url(u), c.mask.text(cause(err)))
+		return nil, !prohibited(err), weir.Errorf("CONNECTOR-1308-400", "the token address %s cannot be reached: %s", c.mask.url(u), c.mask.text(cause(err)))
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, tokenBound))
 	if err != nil {
-		return nil, weir.Errorf("CONNECTOR-1308-400", "the answer of the token address %s broke off", c.mask.url(u))
+		return nil, true, weir.Errorf("CONNECTOR-1308-400", "the answer of the token address %s broke off", c.mask.url(u))
 	}
-	var answer map[string]json.RawMessage
 	jerr := json.Unmarshal(raw, &answer)
 	for name, v := range answer {
 		if t, ok := scalarText(v); ok && (strings.Contains(strings.ToLower(name), "token") && !strings.Contains(name, "type")) {
 			c.mask.add(t)
 		}
 	}
-	if resp.StatusCode/100 != 2 {
-		return nil, weir.Errorf("CONNECTOR-1308-400", "the credentials were refused: the token address %s answered %s%s; sign in again and store new tokens",
+	switch {
+	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests:
+		return nil, true, weir.Errorf("CONNECTOR-1308-400", "the token address %s answered %s%s", c.mask.url(u), resp.Status, c.mask.text(said(raw)))
+	case resp.StatusCode/100 != 2:
+		return nil, false, weir.Errorf("CONNECTOR-1308-400", "the credentials were refused: the token address %s answered %s%s; sign in again and store new tokens",
 			c.mask.url(u), resp.Status, c.mask.text(said(raw)))
+	case jerr != nil:
+		return nil, false, weir.Errorf("CONNECTOR-1308-400", "the token address %s did not answer with a JSON object", c.mask.url(u))
 	}
-	if jerr != nil {
-		return nil, weir.Errorf("CONNECTOR-1308-400", "the token address %s did not answer with a JSON object", c.mask.url(u))
-	}
-	return answer, nil
+	return answer, false, nil
 }
 
 // tokenKey names the credentials in the token cache: the same secrets share a token, whoever uses them.

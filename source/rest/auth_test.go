@@ -130,13 +130,32 @@ func TestShortTokens(t *testing.T) {
 		n += c.Records
 		clock.Add(1)
 	}
-	refused := 0
-	for _, c := range fake.Calls() {
-		if c.Resource {
-			refused++
-		}
-	}
 	if n != 60 || tokens() < 4 || tokens() > 8 {
 		t.Errorf("%d records, %d tokens", n, tokens())
+	}
+}
+
+// TestTokensBelongToTheirHost: §4.7: a token asked for under one host name is not used under another.
+func TestTokensBelongToTheirHost(t *testing.T) {
+	fake := fakesource.New(fakesource.Scenario{Path: "/items", Records: 1, Content: "items", Auth: fakesource.Auth{Type: "oauth"}})
+	srv := httptest.NewServer(fake)
+	defer srv.Close()
+	client := NewClient(local)
+	for _, host := range []string{srv.URL, strings.Replace(srv.URL, "127.0.0.1", "localhost", 1), srv.URL} {
+		b := binding(host, offsetSource)
+		b.Spec = json.RawMessage(strings.Replace(string(b.Spec), `"sourceSpec"`, `"authSpec":[{"name":"c","type":"OAuth2ClientCredential"}],"sourceSpec"`, 1))
+		b.AuthSpec, b.Auth = "c", json.RawMessage(`{"clientId":"app","clientSecret":"app-secret","accessTokenUrl":"/token"}`)
+		if _, _, err := collect(t, open(t, b, func(o *Options) { o.Client = client }), weir.Window{End: time.Now()}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tokens := 0
+	for _, c := range fake.Calls() {
+		if c.URL == "/token" {
+			tokens++
+		}
+	}
+	if tokens != 2 {
+		t.Errorf("%d tokens for two host names", tokens)
 	}
 }

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -263,12 +264,17 @@ func (s *Source) try(req *http.Request, r *request, use func(*response) error) (
 // refusalBound is how much of a refusal's body is read.
 const refusalBound = 64 << 10
 
+// prohibited reports whether the guard stopped a connection.
+func prohibited(err error) bool {
+	return errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) || errors.Is(err, ssrf.ErrProhibitedPort)
+}
+
 // unanswered judges a request without an answer.
 func (s *Source) unanswered(ctx context.Context, at string, err error) *fault {
 	switch {
 	case errors.Is(context.Cause(ctx), errSlow):
 		return &fault{err: weir.Errorf("CONNECTOR-1012-504", "%s: no answer within %s", at, s.limits.Header), passing: true}
-	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, ssrf.ErrProhibitedPort):
+	case prohibited(err):
 		return &fault{err: weir.Errorf("CONNECTOR-1308-400", "%s leads to a private address, which is not allowed; an administrator can allow its network", at)}
 	}
 	f := &fault{err: weir.Errorf("CONNECTOR-1308-400", "%s cannot be reached: %s", at, s.mask.text(cause(err))), passing: true}
@@ -423,14 +429,26 @@ func (r sentReader) Read(p []byte) (int, error) {
 
 func (w *watched) open(h http.Header) { w.in = decoded(w, h) }
 
-// decoded undoes gzip; other codings were not asked for.
+// decoded undoes gzip, which is asked for, and deflate.
 func decoded(w *watched, h http.Header) io.Reader {
 	in := io.Reader(sentReader{w})
-	if strings.EqualFold(strings.TrimSpace(h.Get("Content-Encoding")), "gzip") {
+	switch coding := strings.ToLower(strings.TrimSpace(h.Get("Content-Encoding"))); coding {
+	case "", "identity":
+		return in
+	case "gzip", "x-gzip":
 		return &gunzip{in: in}
+	case "deflate":
+		return &inflate{in: bufio.NewReader(in)}
+	default:
+		return failing{weir.Errorf("CONNECTOR-1308-400", "the Content-Encoding %q was not asked for and is not known", coding)}
 	}
-	return in
 }
+
+// failing is a body that cannot be read.
+type failing struct{ err error }
+
+// Read fails.
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // gunzip opens its stream at the first read, so that a fault surfaces there.
 type gunzip struct {

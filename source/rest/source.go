@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"weir"
@@ -40,6 +41,14 @@ type Source struct {
 	mask   *masker
 	client *Client
 	log    *slog.Logger
+	told   *told
+}
+
+// told is the address that authorizationTestUrl told, asked for once.
+type told struct {
+	mu   sync.Mutex
+	done bool
+	host string
 }
 
 // Open makes a source of a binding. It reads the spec and the credentials and sends nothing; what is wrong with the
@@ -62,7 +71,7 @@ func Open(_ context.Context, b weir.Binding, opt Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{b: b, opt: opt, limits: opt.Limits, spec: sp, mask: &masker{}, client: opt.Client, log: opt.Log}
+	s := &Source{b: b, opt: opt, limits: opt.Limits, spec: sp, mask: &masker{}, client: opt.Client, log: opt.Log, told: &told{}}
 	if s.auth, err = openAuth(sp, &b, opt.Client, &s.opt, s.mask); err != nil {
 		return nil, err
 	}
@@ -299,17 +308,24 @@ func (s *Source) endpoint(ctx context.Context) (string, error) {
 	if !ok {
 		return "", nil
 	}
+	s.told.mu.Lock()
+	defer s.told.mu.Unlock()
+	if s.told.done {
+		return s.told.host, nil
+	}
 	raw, err := s.read(ctx, address, 1<<20)
 	if err != nil {
 		return "", err
 	}
 	text, _ := scalarText(pluck(raw, path{{name: "api_endpoint"}}))
 	if text == "" {
+		s.told.done = true
 		return "", nil
 	}
 	if _, err := parseAddress(text); err != nil {
 		return "", weir.Errorf("CONNECTOR-1308-400", "api_endpoint of the authorization test address: %w", err)
 	}
+	s.told.done, s.told.host = true, text
 	return text, nil
 }
 
