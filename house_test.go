@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"weir/source/rest":         1,
 	"weir/client":              1,
 	"weir/ingest":              2,
+	"weir/author":              2,
 	"weir/flow":                3,
 	"weir/api":                 4,
 	"weir/cmd/weir":            5,

@@ -28,6 +28,7 @@ type commands struct {
 	Demo  demoCmd  `cmd:"" help:"Run the whole journey against a local paginated source."`
 	Films filmsCmd `cmd:"" help:"Serve the source of the demo: a small REST API with 13,389 films."`
 	Map   mapCmd   `cmd:"" help:"Run an expression or a mapping set over records."`
+	Spec  specCmd  `cmd:"" help:"Check, try, prove and import connection specs."`
 }
 
 // app is what every command gets.

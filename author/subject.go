@@ -1,0 +1,442 @@
+package author
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir"
+	"weir/source/rest"
+)
+
+// subject is a spec with parameters and credentials made for it: what a proof and a documentation page work with.
+type subject struct {
+	spec   json.RawMessage
+	doc    *node
+	gate   *gate
+	fill   *filler
+	params *object
+	levels []*resource
+	names  []string // of streams
+	stream string
+
+	base, mid, end time.Time
+	step           time.Duration
+}
+
+// choice says which of a spec's alternatives is meant.
+type choice struct {
+	auth   string // name of an auth spec, "" for the first
+	stream string
+	params map[string]json.RawMessage
+}
+
+// newSubject reads a spec.
+func newSubject(spec json.RawMessage, c choice) (*subject, error) {
+	doc, err := parseDocument(spec)
+	if err != nil {
+		return nil, err
+	}
+	s := &subject{spec: spec, doc: doc, params: &object{}, fill: &filler{values: map[string]string{}}, stream: c.stream}
+	if doc.path("sourceSpec", "attributes", "urlParams") == nil && c.params["urlParams"] == nil {
+		return nil, weir.Errorf("CONNECTOR-1304-400", "the spec has no request of its own (sourceSpec.attributes.urlParams is missing): this source takes it from each source connection")
+	}
+	auth := s.authSpec(c.auth)
+	if c.auth != "" && auth == nil {
+		return nil, weir.Errorf("FLOW-1415-400", "the auth spec %q is not one of this connection spec", c.auth)
+	}
+	s.values(auth, c)
+	if s.gate, err = newGate(auth, s.fill); err != nil {
+		return nil, err
+	}
+	def, err := rest.Define(s.binding())
+	if err != nil {
+		return nil, err
+	}
+	s.names = def.Streams
+	if err := s.read(def); err != nil {
+		return nil, err
+	}
+	return s, s.time()
+}
+
+func (s *subject) authSpec(name string) *node {
+	for _, a := range s.doc.get("authSpec").list() {
+		if name == "" || a.str("name") == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// values gives the source parameters and the plain auth parameters values.
+func (s *subject) values(auth *node, c choice) {
+	used := map[string]bool{}
+	s.doc.path("sourceSpec", "attributes").each(func(n *node) {
+		for _, m := range openName.FindAllStringSubmatch(n.text(), -1) {
+			used[m[1]+m[2]] = true
+		}
+	})
+	for _, m := range hostName.FindAllStringSubmatch(s.host(), -1) {
+		used[m[1]] = true
+	}
+	schema := s.doc.path("sourceSpec", "spec")
+	required := map[string]bool{}
+	for _, r := range schema.get("required").list() {
+		required[r.text()] = true
+	}
+	props := schema.get("properties")
+	for name, raw := range c.params {
+		if n, err := parseDocument(raw); err == nil {
+			s.params.set(name, n.plain())
+			s.fill.values[name] = n.text()
+		}
+	}
+	if props != nil {
+		for i, name := range props.names {
+			if s.params.get(name) == nil && (required[name] || used[name] || name == "stream") {
+				s.give(name, props.values[i])
+			}
+		}
+	}
+	if s.stream != "" {
+		s.params.set("stream", s.stream)
+	}
+	plain := auth.path("spec", "properties")
+	if plain != nil {
+		for i, name := range plain.names {
+			if used[name] && s.fill.values[name] == "" && plain.values[i].str("format") != "password" {
+				s.fill.values[name] = s.sample(name)
+			}
+		}
+	}
+	if s.host() == "" && plain.get("host") != nil {
+		s.fill.values["host"] = "https://proof.example"
+	}
+}
+
+var hostName = regexp.MustCompile(`\$?\{([^{}]*)\}`)
+
+func (s *subject) host() string {
+	u := s.doc.path("sourceSpec", "attributes", "urlParams")
+	return strings.TrimSpace(u.str("host") + u.str("hostname"))
+}
+
+// sample is a text for a parameter: an address where the parameter is the whole host.
+func (s *subject) sample(name string) string {
+	switch s.host() {
+	case "${" + name + "}", "{{" + name + "}}", "{" + name + "}":
+		return "https://proof.example"
+	}
+	return "proof"
+}
+
+// give sets a source parameter to its default, its first allowed value, or something of its type.
+func (s *subject) give(name string, p *node) {
+	var v any
+	switch d, e := p.get("default"), p.get("enum").list(); {
+	case d != nil && !d.null():
+		v = d.plain()
+	case len(e) > 0:
+		v = e[0].plain()
+	default:
+		switch p.str("type") {
+		case "integer", "number":
+			v = json.Number("1")
+		case "boolean":
+			v = true
+		case "array":
+			v = []any{"proof"}
+		case "object":
+			return
+		default:
+			v = s.sample(name)
+		}
+	}
+	s.params.set(name, v)
+	s.fill.values[name] = plainText(v)
+}
+
+// binding is the subject ready to be opened.
+func (s *subject) binding() weir.Binding {
+	b := weir.Binding{Spec: s.spec, Params: mustJSON(s.params), ConnectionID: "proof"}
+	if s.gate.name != "" {
+		b.AuthSpec, b.Auth = s.gate.name, mustJSON(s.gate.params)
+	}
+	return b
+}
+
+// read makes the resources of the definition and its parents.
+func (s *subject) read(def *rest.Definition) error {
+	own, err := parseDocument(def.Own)
+	if err != nil {
+		return err
+	}
+	parts := own.path("weir", "partition").list()
+	var open, names []string
+	for _, p := range parts {
+		open = append(open, p.str("as"))
+		if k := p.get("keep"); k != nil {
+			open = append(open, k.names...)
+		}
+		names = append(names, p.str("as"))
+	}
+	all := append(slices.Clone(def.Parents), def.Own)
+	for i, raw := range all {
+		if raw == nil {
+			r := &resource{as: names[i]}
+			for _, v := range parts[i].get("values").list() {
+				r.values = append(r.values, v.json())
+			}
+			s.levels = append(s.levels, r)
+			continue
+		}
+		doc, err := parseDocument(raw)
+		if err != nil {
+			return err
+		}
+		here := open
+		if in := doc.path("weir", "paging", "inject").str("path"); in != "" {
+			here = append(slices.Clone(open), in)
+		}
+		r, err := readResource(raw, s.fill, here)
+		if err != nil {
+			return err
+		}
+		r.asIn = findNames(doc, names)
+		if i < len(parts) {
+			r.as = names[i]
+			if err := r.readKeys(parts[i]); err != nil {
+				return err
+			}
+		}
+		s.levels = append(s.levels, r)
+	}
+	return nil
+}
+
+func (r *resource) readKeys(part *node) error {
+	p, err := rest.ParsePath(part.str("key"))
+	if err != nil {
+		return err
+	}
+	r.key = r.inner(p)
+	keep := part.get("keep")
+	if keep == nil {
+		return nil
+	}
+	for _, v := range keep.values {
+		if p, err = rest.ParsePath(v.text()); err != nil {
+			return err
+		}
+		r.kept = append(r.kept, r.inner(p))
+	}
+	return nil
+}
+
+// findNames finds where a parent's value is sent besides the path: as a whole query parameter, header or body member.
+func findNames(doc *node, names []string) map[string]locus {
+	out := map[string]locus{}
+	note := func(text string, l locus) {
+		for _, n := range names {
+			if text == "${"+n+"}" {
+				out[n] = l
+			}
+		}
+	}
+	if q := doc.path("urlParams", "queryParams"); q.isObject() {
+		for i, n := range q.names {
+			note(q.values[i].text(), locus{in: "query", name: n})
+		}
+	}
+	if h := doc.get("headerParams"); h.isObject() {
+		for i, n := range h.names {
+			note(h.values[i].text(), locus{in: "header", name: n})
+		}
+	}
+	body := doc.path("weir", "body")
+	for prefix, n := range map[string]*node{"": doc.get("bodyParams"), "value": body.get("value"), "variables": body.get("variables"), "form": body.get("form")} {
+		var walk func(v *node, at []rest.Step)
+		walk = func(v *node, at []rest.Step) {
+			if v == nil {
+				return
+			}
+			note(v.text(), locus{in: "body", path: slices.Clone(at)})
+			for i, e := range v.values {
+				st := rest.Step{Index: i, Kind: "index"}
+				if v.kind == objectNode {
+					st = rest.Step{Name: v.names[i], Kind: "name"}
+				}
+				walk(e, append(slices.Clone(at), st))
+			}
+		}
+		start := []rest.Step{}
+		if prefix == "variables" {
+			start = steps("variables")
+		}
+		walk(n, start)
+	}
+	return out
+}
+
+// own is the source itself.
+func (s *subject) own() *resource { return s.levels[len(s.levels)-1] }
+
+// time lays out the windows of the proof: two slices of the spec's step.
+func (s *subject) time() error {
+	w := &s.own().window
+	s.base = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
+	if w.base != "" {
+		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly} {
+			if t, err := time.Parse(layout, w.base); err == nil {
+				s.base = t.UTC()
+				break
+			}
+		}
+	}
+	s.step = 24 * time.Hour
+	for _, text := range []string{w.step, w.align} {
+		d, err := isoDuration(text)
+		if err != nil {
+			return err
+		}
+		if text == w.step && d > 0 || d > s.step {
+			s.step = d
+		}
+	}
+	if w.align != "" {
+		if d, err := isoDuration(w.align); err == nil && d > 0 {
+			s.base = s.base.Truncate(d)
+		}
+	}
+	s.mid, s.end = s.base.Add(s.step), s.base.Add(2*s.step)
+	return nil
+}
+
+var isoPart = regexp.MustCompile(`(\d+)([WDHMS])`)
+
+// isoDuration reads P7D, PT1H30M and 90m.
+func isoDuration(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	if text[0] != 'P' {
+		return time.ParseDuration(text)
+	}
+	date, clock, _ := strings.Cut(text[1:], "T")
+	var total time.Duration
+	for part, units := range map[string]map[string]time.Duration{
+		date:        {"W": 7 * 24 * time.Hour, "D": 24 * time.Hour},
+		" " + clock: {"H": time.Hour, "M": time.Minute, "S": time.Second},
+	} {
+		for _, m := range isoPart.FindAllStringSubmatch(part, -1) {
+			n, err := strconv.Atoi(m[1])
+			if err != nil || units[m[2]] == 0 {
+				return 0, fmt.Errorf("%q is not a duration like P7D or PT1H30M", text)
+			}
+			total += time.Duration(n) * units[m[2]]
+		}
+	}
+	return total, nil
+}
+
+// rows makes n records: all but the last few in the first slice.
+func (s *subject) rows(n int) []row {
+	out := make([]row, n)
+	late := 0
+	if n > 6 && (s.own().window.asked() || s.own().window.step != "" || s.own().window.filter) {
+		late = 3
+	}
+	delta := (s.step / 2 / time.Duration(max(n, 1))).Truncate(time.Second)
+	for i := range out {
+		at := s.base.Add(s.step/4 + time.Duration(i)*delta)
+		if i >= n-late {
+			at = s.mid.Add(s.step/4 + time.Duration(i-n+late)*time.Second)
+		}
+		out[i] = row{serial: "r" + strconv.Itoa(i), at: at.Truncate(time.Second)}
+	}
+	return out
+}
+
+// usual is how many records make several pages, the last one not full.
+func (s *subject) usual() int {
+	r := s.own()
+	size := r.pageSize()
+	switch {
+	case r.kind == "NONE":
+		if r.records == "single" {
+			return 1
+		}
+		return 10
+	case r.cap > 0 && r.cap <= 4:
+		return (r.cap-1)*size + 1
+	case r.records == "single":
+		return 4
+	}
+	return 3*size + max(1, size/3) + 3
+}
+
+// expected are the serials that a complete run gives, in order.
+func (s *subject) expected(rows []row, parents int) []string {
+	prefixes := []string{""}
+	own := s.own()
+	for _, l := range s.levels[:len(s.levels)-1] {
+		n := parents
+		if l.values != nil {
+			n = len(l.values)
+		}
+		var next []string
+		for _, p := range prefixes {
+			for i := range n {
+				_, elsewhere := own.asIn[l.as]
+				if slices.Contains(own.open, l.as) || elsewhere {
+					next = append(next, p+l.parentText(i)+"-")
+				} else {
+					next = append(next, p)
+				}
+			}
+		}
+		prefixes = next
+	}
+	out := make([]string, 0, len(prefixes)*len(rows))
+	for _, p := range prefixes {
+		for _, r := range rows {
+			switch {
+			case r.hidden:
+			case len(own.explode) > 0:
+				out = append(out, p+r.serial+".0", p+r.serial+".1")
+			default:
+				out = append(out, p+r.serial)
+			}
+		}
+	}
+	return out
+}
+
+func (r *resource) parentText(i int) string {
+	if r.values == nil {
+		return r.parentKey(i)
+	}
+	var v any
+	if json.Unmarshal(r.values[i], &v) != nil {
+		return ""
+	}
+	return plainText(v)
+}
+
+// serialKey is the member that holds the serial.
+func (r *resource) serialKey() string {
+	if c := r.csv.get("columns").list(); len(c) > 0 && r.format() == "csv" {
+		for _, n := range c {
+			if n.text() == serialName {
+				return serialName
+			}
+		}
+		return c[0].text()
+	}
+	return serialName
+}

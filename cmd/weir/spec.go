@@ -1,0 +1,287 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"weir"
+	"weir/author"
+)
+
+// specCmd are the tools for people who write connection specs.
+type specCmd struct {
+	Check specCheckCmd `cmd:"" help:"Validate a connection spec."`
+	Try   specTryCmd   `cmd:"" help:"Read the first pages of a spec's source and show every request."`
+	Prove specProveCmd `cmd:"" help:"Run a spec against an upstream made from it, in every bad situation there is."`
+}
+
+// specCheckCmd validates a spec.
+type specCheckCmd struct {
+	File string `arg:"" help:"Connection spec (JSON file)." type:"existingfile"`
+}
+
+// Help is the long text of weir spec check --help.
+func (specCheckCmd) Help() string {
+	return "Prints one line per finding: line, JSON pointer, what is wrong. Ends with exit code 2 if there are faults; warnings alone are fine."
+}
+
+// Run prints the findings.
+func (c *specCheckCmd) Run(a *app) error {
+	raw, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	faults := author.Check(raw)
+	wrong := 0
+	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	for _, f := range faults {
+		kind := "warning"
+		if !f.Warning {
+			kind = "fault"
+			wrong++
+		}
+		fmt.Fprintf(t, "%s:%d\t%s\t%s\t%s\t%s\n", c.File, f.Line, kind, f.Code, orDash(f.Pointer), oneLine(f.Message))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if wrong > 0 {
+		fmt.Fprintf(a.stderr, "weir: %d faults, %d warnings\n", wrong, len(faults)-wrong)
+		return exitError(2)
+	}
+	fmt.Fprintf(a.stdout, "%s: no faults, %d warnings\n", c.File, len(faults))
+	return nil
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// specTryCmd tries a spec against its source.
+type specTryCmd struct {
+	File     string            `arg:"" help:"Connection spec (JSON file)." type:"existingfile"`
+	Param    map[string]string `help:"Source parameter; repeat for more." placeholder:"NAME=VALUE" mapsep:"none"`
+	Auth     map[string]string `help:"Auth parameter; repeat for more. VALUE may be @FILE." placeholder:"NAME=VALUE" mapsep:"none"`
+	AuthSpec string            `help:"Name of the auth spec; the first one if left out." placeholder:"NAME"`
+	Host     string            `help:"Address to use instead of the spec's host." placeholder:"URL"`
+	Pages    int               `help:"Pages to read at most." default:"3"`
+	Records  int               `help:"Records to show." default:"3"`
+	Since    time.Time         `help:"Start of the window; none reads a backfill." placeholder:"TIME"`
+	Bodies   bool              `help:"Show the beginning of the answers' bodies too."`
+	Private  []string          `name:"allow-private-sources" help:"Private networks that may be read." placeholder:"CIDR"`
+	Color    string            `help:"Colour: auto, always or never." enum:"auto,always,never" default:"auto"`
+}
+
+// Help is the long text of weir spec try --help.
+func (specTryCmd) Help() string {
+	return "Shows each request with its headers (secrets masked), what the paging decided after each page, the first records and the schema inferred from them."
+}
+
+// Run reads and shows.
+func (c *specTryCmd) Run(a *app) error {
+	raw, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	opt := author.TryOptions{AuthSpec: c.AuthSpec, Host: c.Host, Pages: c.Pages, Records: c.Records, Window: weir.Window{Start: c.Since}}
+	if opt.Params, err = values(c.Param); err != nil {
+		return err
+	}
+	if opt.Auth, err = values(c.Auth); err != nil {
+		return err
+	}
+	for _, text := range c.Private {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return fmt.Errorf("--allow-private-sources: %w", err)
+		}
+		opt.Allow = append(opt.Allow, p)
+	}
+	p := &painter{out: a.stdout, color: c.Color == "always" || c.Color == "auto" && terminal(a.stdout) && a.environ("NO_COLOR") == ""}
+	got, err := author.Try(a.ctx, raw, opt, func(e author.Event) { c.show(p, e) })
+	if got != nil && got.Pages > 0 {
+		for _, r := range got.First {
+			p.line("2", "  "+clip(string(r), 2000))
+		}
+		if got.Schema != nil {
+			var b bytes.Buffer
+			if json.Indent(&b, got.Schema, "", "  ") == nil {
+				p.line("1", "schema")
+				p.line("", b.String())
+			}
+		}
+		more := "all of them"
+		if got.More {
+			more = "there are more"
+		}
+		p.line("1", fmt.Sprintf("%d records on %d pages with %d requests; %s", got.Records, got.Pages, got.Requests, more))
+	}
+	return err
+}
+
+// values turns flag values into JSON: JSON stays what it is where it is an object or a list, everything else is text.
+func values(in map[string]string) (map[string]json.RawMessage, error) {
+	out := map[string]json.RawMessage{}
+	for name, v := range in {
+		if file, ok := strings.CutPrefix(v, "@"); ok {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				return nil, err
+			}
+			v = strings.TrimRight(string(raw), "\n")
+		}
+		if strings.HasPrefix(v, "{") || strings.HasPrefix(v, "[") {
+			if !json.Valid([]byte(v)) {
+				return nil, fmt.Errorf("the value of %s is not valid JSON", name)
+			}
+			out[name] = json.RawMessage(v)
+			continue
+		}
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = raw
+	}
+	return out, nil
+}
+
+// show prints one event.
+func (c *specTryCmd) show(p *painter, e author.Event) {
+	switch {
+	case e.Exchange != nil:
+		x := e.Exchange
+		p.line("1;36", x.Method+" "+x.URL)
+		for _, h := range author.HeaderLines(x.Header) {
+			p.line("2", "  "+h)
+		}
+		if x.Body != "" {
+			p.line("", "  "+clip(x.Body, 2000))
+		}
+		if x.Err != "" {
+			p.line("31", "  no answer: "+x.Err)
+			return
+		}
+		color := "32"
+		if x.Status >= 400 {
+			color = "31"
+		}
+		p.line(color, fmt.Sprintf("  %d after %s, %s", x.Status, x.Took.Round(time.Millisecond), orDash(x.Answer.Get("Content-Type"))))
+		if c.Bodies || x.Status >= 400 {
+			p.line("2", "  "+clip(x.AnswerBody, 2000))
+		}
+	case e.Page != nil:
+		p.line("33", fmt.Sprintf("page %d: %d records; %s", e.Page.Number, e.Page.Records, e.Page.Decision))
+		for _, w := range e.Page.Warnings {
+			p.line("31", "  warning: "+w)
+		}
+	default:
+		p.line("2", "  waiting "+e.Wait.Round(time.Millisecond).String())
+	}
+}
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}
+
+// painter writes lines, coloured in a terminal.
+type painter struct {
+	out   io.Writer
+	color bool
+}
+
+func (p *painter) line(color, text string) {
+	if p.color && color != "" {
+		text = "\x1b[" + color + "m" + text + "\x1b[0m"
+	}
+	fmt.Fprintln(p.out, text)
+}
+
+// terminal reports whether w shows text to a person.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// specProveCmd proves a spec.
+type specProveCmd struct {
+	File     string            `arg:"" help:"Connection spec (JSON file)." type:"existingfile"`
+	AuthSpec string            `help:"Name of the auth spec; the first one if left out." placeholder:"NAME"`
+	Stream   string            `help:"Stream of a spec with several; all of them if left out." placeholder:"NAME"`
+	Param    map[string]string `help:"Source parameter to use instead of a made-up one." placeholder:"NAME=VALUE" mapsep:"none"`
+	JSON     bool              `help:"Print the results as JSON."`
+}
+
+// Help is the long text of weir spec prove --help.
+func (specProveCmd) Help() string {
+	return "Makes an upstream from the spec, with its paging, format and credentials, and runs the spec against it in a fixed list of situations. Each run must end, give every record once, and be polite. " +
+		"Nothing leaves this machine. Ends with exit code 1 if a situation failed."
+}
+
+// Run prints the table.
+func (c *specProveCmd) Run(a *app) error {
+	raw, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	params, err := values(c.Param)
+	if err != nil {
+		return err
+	}
+	proofs, err := author.Prove(a.ctx, raw, author.ProveOptions{AuthSpec: c.AuthSpec, Stream: c.Stream, Params: params})
+	var coded *weir.Error
+	if errors.As(err, &coded) {
+		return fmt.Errorf("no upstream can be made from %s: %w", c.File, err)
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		out, err := json.MarshalIndent(proofs, "", "  ")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(a.stdout, string(out))
+	}
+	failed := false
+	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	for _, p := range proofs {
+		failed = failed || !p.Passed()
+		if c.JSON {
+			continue
+		}
+		if p.Stream != "" {
+			fmt.Fprintf(t, "%s\n", p.Stream)
+		}
+		for _, r := range p.Results {
+			fmt.Fprintf(t, "%s\t%s\t%d records\t%d requests\t%s\n", map[string]string{author.Passed: "✓", author.Failed: "✗"}[r.Outcome]+map[string]string{author.NotApplicable: "–"}[r.Outcome], r.Situation, r.Records, r.Requests, oneLine(r.Note))
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if failed {
+		return exitError(1)
+	}
+	return nil
+}
