@@ -40,8 +40,11 @@ type Lane struct {
 
 	position int64
 	trees    []treeState
-	counts   map[string]int64 // nullified values by destination
-	rows     int64            // rows with at least one
+	copies   copyState
+
+	countSpare [][]uint8
+	counts     map[string]int64 // nullified values by destination
+	rows       int64            // rows with at least one
 }
 
 // slowRow is one value to compute or convert by the general path.

@@ -444,15 +444,18 @@ func scenario(t *testing.T, seed uint64) {
 	}
 	dests := destinations(target.Fields, "")
 	set := &Set{AllowNulls: g.IntN(10) == 0}
+	copies := g.IntN(3) == 0
 	for range 1 + g.IntN(7) {
 		m := Mapping{Destination: dests[g.IntN(len(dests))]}
-		switch g.IntN(8) {
-		case 0:
+		switch k := g.IntN(8); {
+		case copies:
+			m.SourceType, m.Source = Attribute, g.pick("l[*].x", "l[*].y", "l[*].f0", "l[*].d.x", "l", "d", "f0", "f1", "d.l", "w", "a")
+		case k == 0:
 			m.SourceType, m.Source = Static, g.pick("x", "7", "2031-01-01", "true", "")
 			if m.Source == "" {
 				m.Source = " "
 			}
-		case 1, 2, 3:
+		case k < 4:
 			m.SourceType, m.Source = Attribute, g.attribute()
 		default:
 			m.SourceType, m.Source = Expression, g.expression(g.IntN(4))
@@ -489,4 +492,73 @@ func FuzzProgram(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) { scenario(t, seed) })
+}
+
+// TestProgramArrays checks the fast forms of arrays of objects: they must be taken, and agree.
+func TestProgramArrays(t *testing.T) {
+	three := 3
+	price := record.Field{Name: "price", Type: record.Struct, Fields: []record.Field{{Name: "amount", Type: record.Number}, {Name: "currency", Type: record.String, Check: &record.Check{MaxLength: &three}}}}
+	tags := record.Field{Name: "tags", Type: record.List, Elem: &record.Field{Name: "element", Type: record.Int}}
+	item := record.Field{Name: "element", Type: record.Struct, Fields: []record.Field{{Name: "sku", Type: record.String, Required: true}, price, tags}}
+	target := &record.Schema{Fields: []record.Field{{Name: "items", Type: record.List, Elem: &item}, {Name: "one", Type: record.Struct, Fields: item.Fields}}}
+	rule := func(from, to string) Mapping { return Mapping{SourceType: Attribute, Source: from, Destination: to} }
+	sets := [][]Mapping{
+		{rule("l[*].x", "items[*].sku"), rule("l[*].p", "items[*].price.amount"), rule("l[*].q.c", "items[*].price.currency")},
+		{rule("l", "items")},
+		{rule("d.l", "items"), rule("l[0]", "one")},
+		{rule("a[*].sku", "items[*].sku")},
+	}
+	g := generator{rand.New(rand.NewPCG(5, 6))}
+	value := func() string { return g.json(0) }
+	element := func() string {
+		switch g.IntN(8) {
+		case 0:
+			return value()
+		case 1:
+			return "{}"
+		}
+		var parts []string
+		for _, name := range []string{"x", "p", "sku"} {
+			if g.IntN(4) > 0 {
+				parts = append(parts, fmt.Sprintf("%q:%s", name, value()))
+			}
+		}
+		if g.IntN(2) == 0 {
+			parts = append(parts, fmt.Sprintf(`"q":{"c":%s}`, value()), fmt.Sprintf(`"price":{"amount":%s,"currency":%s}`, value(), value()))
+		}
+		if g.IntN(3) == 0 {
+			parts = append(parts, fmt.Sprintf(`"tags":[%s,%d]`, value(), g.IntN(99)), `"price":`+value())
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	}
+	for i, rules := range sets {
+		set := &Set{Mappings: rules}
+		p, err := NewProgram(set, target, weir.Shape{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, task := range p.tasks {
+			if tree, ok := task.(*treeTask); !ok || tree.quick == nil {
+				t.Errorf("set %d: a task has no fast form", i)
+			}
+		}
+		for range 60 {
+			lines := make([]string, 40)
+			for k := range lines {
+				var list []string
+				for range g.IntN(4) {
+					list = append(list, element())
+				}
+				l := "[" + strings.Join(list, ",") + "]"
+				lines[k] = fmt.Sprintf(`{"l":%s,"d":{"l":%s},"a":%s}`, l, l, g.pick(l, "null", `"x"`, "{}"))
+				if g.IntN(30) == 0 {
+					lines[k] = `{"l[*].x":["k"],"l":[{"x":1}],"d.l":[{"sku":1}],"l[0]":{"sku":2},"a[*].sku":1}`
+				}
+			}
+			agree(t, set, target, weir.Shape{}, lines)
+			if t.Failed() {
+				t.FailNow()
+			}
+		}
+	}
 }

@@ -1,20 +1,25 @@
 package mapping
 
 import (
+	"slices"
+
 	"weir/record"
 )
 
 // quick is the fast form of a tree, nil if it has none.
 func (b *programBuilder) quick(n *targetNode, rules []*rule) quickTree {
-	if b.p.whole.allowNull || len(rules) != 1 || n.field.Type != record.List || !isScalarField(n.field.Elem) || n.field.Elem.Check != nil {
+	whole := b.p.whole
+	if whole.allowNull || slices.ContainsFunc(rules, func(r *rule) bool { return r.kind != Attribute || r.path == nil }) {
 		return nil
+	}
+	if len(rules) > 1 || len(rules[0].dest) != n.depth {
+		return b.assembledList(n, rules)
 	}
 	r := rules[0]
-	if r.kind != Attribute || len(r.dest) != n.depth || r.path == nil {
-		return nil
+	if r.path.Wildcards() == 0 {
+		return b.copied(r)
 	}
-	path := r.path
-	if path.Wildcards() == 0 {
+	if n.field.Type != record.List || !isScalarField(n.field.Elem) || n.field.Elem.Check != nil {
 		return nil
 	}
 	return b.scalarList(r)
