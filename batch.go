@@ -52,7 +52,7 @@ type BatchError struct {
 	Rows        []string `json:"rows,omitempty"`
 }
 
-// RelatedObject names something a batch touches: dataSet, dataSetFile, connection, batch, …
+// RelatedObject names something a batch touches: dataSet, dataSetFile, connection, batch and others.
 type RelatedObject struct {
 	Type string `json:"type"`
 	ID   string `json:"id"`

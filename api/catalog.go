@@ -159,8 +159,7 @@ func (s *collection) getSome(c *call, more func(tx *store.Tx, d *weir.Doc, o obj
 }
 
 func errorStatus(err error) int {
-	var e *weir.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*weir.Error](err); ok {
 		return e.Status()
 	}
 	return http.StatusInternalServerError

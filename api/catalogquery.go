@@ -40,9 +40,12 @@ var catalogTimes = []struct {
 	op   store.Op
 	path string
 }{
-	{"createdAfter", store.Gt, "created"}, {"createdBefore", store.Lt, "created"},
-	{"startAfter", store.Gt, "started"}, {"startBefore", store.Lt, "started"},
-	{"endAfter", store.Gt, "completed"}, {"endBefore", store.Lt, "completed"},
+	{"createdAfter", store.Gt, "created"},
+	{"createdBefore", store.Lt, "created"},
+	{"startAfter", store.Gt, "started"},
+	{"startBefore", store.Lt, "started"},
+	{"endAfter", store.Gt, "completed"},
+	{"endBefore", store.Lt, "completed"},
 }
 
 // statusGroups are statuses that mean the same to a filter (Q18).

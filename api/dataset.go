@@ -32,10 +32,20 @@ var datasetTypes = []struct {
 	is   func(json.RawMessage) bool
 	word string
 }{
-	{"name", isText, "text"}, {"description", isText, "text"}, {"namespace", isText, "text"}, {"dataSourceId", isText, "text"},
-	{"schemaRef", isObject, "an object"}, {"fileDescription", isObject, "an object"}, {"tags", isObject, "an object"},
-	{"extensions", isObject, "an object"}, {"classification", isObject, "an object"}, {"statsCache", isObject, "an object"}, {"dule", isObject, "an object"},
-	{"unifiedTags", isTexts, "a list of texts"}, {"systemLabels", isTexts, "a list of texts"}, {"enableErrorDiagnostics", isBool, "true or false"},
+	{"name", isText, "text"},
+	{"description", isText, "text"},
+	{"namespace", isText, "text"},
+	{"dataSourceId", isText, "text"},
+	{"schemaRef", isObject, "an object"},
+	{"fileDescription", isObject, "an object"},
+	{"tags", isObject, "an object"},
+	{"extensions", isObject, "an object"},
+	{"classification", isObject, "an object"},
+	{"statsCache", isObject, "an object"},
+	{"dule", isObject, "an object"},
+	{"unifiedTags", isTexts, "a list of texts"},
+	{"systemLabels", isTexts, "a list of texts"},
+	{"enableErrorDiagnostics", isBool, "true or false"},
 }
 
 func isText(v json.RawMessage) bool { var s string; return json.Unmarshal(v, &s) == nil }
@@ -402,6 +412,7 @@ func observedField(f *record.Field) object {
 		return o.set("type", "string").set("format", "date-time")
 	case record.String:
 		return o.set("type", "string")
+	default:
+		return o
 	}
-	return o
 }

@@ -290,7 +290,7 @@ func exportMeta(c *call) (reply, error) {
 	switch {
 	case file != nil:
 		return c.send(*file)
-	case len(entries) == 0 && want != "" && !(b.Diagnostics() && (want == metaInputs || want == metaErrors)):
+	case len(entries) == 0 && want != "" && (!b.Diagnostics() || want != metaInputs && want != metaErrors):
 		return reply{}, c.unknown("batches/"+id+"/meta", want)
 	}
 	return c.exportList(entries)

@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -403,5 +402,5 @@ func flatten(raw json.RawMessage, at string, cell func(name string, value any)) 
 	if at == "" {
 		at = "value"
 	}
-	cell(at, fmt.Sprintf("%s", raw))
+	cell(at, string(raw))
 }

@@ -22,12 +22,8 @@ import (
 	"weir/store"
 )
 
-const (
-	// maxUpload is the largest file or piece of one upload request (§4.5).
-	maxUpload = 512 << 20
-	// maxFiles is how many files a batch may have.
-	maxFiles = 25000
-)
+// maxUpload is the largest file or piece of one upload request (§4.5).
+const maxUpload = 512 << 20
 
 // uploadTarget checks that the batch of the path takes files for the dataset of the path.
 func (c *call) uploadTarget(loading bool) error {

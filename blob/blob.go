@@ -14,6 +14,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -315,8 +316,8 @@ func (b *Bucket) removeDirs(dir string) {
 		}
 		return nil
 	})
-	for i := len(dirs) - 1; i >= 0; i-- {
-		_ = os.Remove(dirs[i])
+	for _, d := range slices.Backward(dirs) {
+		_ = os.Remove(d)
 	}
 }
 

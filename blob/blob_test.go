@@ -22,8 +22,11 @@ import (
 
 // urls makes a URL of a fresh bucket for every opener. An opener without a line here fails the test.
 var urls = map[string]func(t *testing.T) string{
-	"file": func(t *testing.T) string { return "file://" + filepath.Join(t.TempDir(), "a dir+é%20", "b") },
-	"mem":  func(*testing.T) string { return "mem://test" },
+	"file": func(t *testing.T) string {
+		t.Helper()
+		return "file://" + filepath.Join(t.TempDir(), "a dir+é%20", "b")
+	},
+	"mem": func(*testing.T) string { return "mem://test" },
 	"s3": func(t *testing.T) string {
 		t.Helper()
 		backend := s3mem.New()
@@ -85,6 +88,7 @@ func names(t *testing.T, seq func(func(Info, error) bool)) []string {
 }
 
 func testRoundTrip(t *testing.T, b *Bucket) {
+	t.Helper()
 	if err := b.Write(t.Context(), "rt/a.json", []byte(`{"a":1}`)); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +109,7 @@ func testRoundTrip(t *testing.T, b *Bucket) {
 }
 
 func testAtomic(t *testing.T, b *Bucket) {
+	t.Helper()
 	w, err := b.NewWriter(t.Context(), "at/x")
 	if err != nil {
 		t.Fatal(err)
@@ -139,6 +144,7 @@ func testAtomic(t *testing.T, b *Bucket) {
 }
 
 func testReplace(t *testing.T, b *Bucket) {
+	t.Helper()
 	for _, v := range []string{"first, the longer one", "second"} {
 		if err := b.Write(t.Context(), "rep/x", []byte(v)); err != nil {
 			t.Fatal(err)
@@ -150,6 +156,7 @@ func testReplace(t *testing.T, b *Bucket) {
 }
 
 func testRanges(t *testing.T, b *Bucket) {
+	t.Helper()
 	data := []byte("0123456789")
 	if err := b.Write(t.Context(), "rg/x", data); err != nil {
 		t.Fatal(err)
@@ -192,6 +199,7 @@ func testRanges(t *testing.T, b *Bucket) {
 }
 
 func testMissing(t *testing.T, b *Bucket) {
+	t.Helper()
 	_, err := b.Read(t.Context(), "no/such")
 	_, err2 := b.Stat(t.Context(), "no/such")
 	_, err3 := b.OpenFile(t.Context(), "no/such")
@@ -210,6 +218,7 @@ func testMissing(t *testing.T, b *Bucket) {
 }
 
 func testList(t *testing.T, b *Bucket) {
+	t.Helper()
 	for _, n := range []string{"ls/a", "ls/b/1", "ls/b/2", "ls/c", "ls2/x"} {
 		if err := b.Write(t.Context(), n, []byte(n)); err != nil {
 			t.Fatal(err)
@@ -238,6 +247,7 @@ func testList(t *testing.T, b *Bucket) {
 }
 
 func testDelete(t *testing.T, b *Bucket) {
+	t.Helper()
 	for i := range 12 {
 		if err := b.Write(t.Context(), fmt.Sprintf("del/%d/x", i), []byte("x")); err != nil {
 			t.Fatal(err)
@@ -269,6 +279,7 @@ func testDelete(t *testing.T, b *Bucket) {
 }
 
 func testURI(t *testing.T, b *Bucket) {
+	t.Helper()
 	uri := b.URI("x/é +%/y.parquet")
 	if !strings.HasSuffix(uri, "/x/é +%/y.parquet") || !strings.HasPrefix(uri, b.scheme+"://") {
 		t.Errorf("uri %q", uri)
@@ -288,6 +299,7 @@ func testURI(t *testing.T, b *Bucket) {
 
 // testLarge goes over the part size of a multipart upload.
 func testLarge(t *testing.T, b *Bucket) {
+	t.Helper()
 	line := bytes.Repeat([]byte("0123456789abcde\n"), 64<<10)
 	w, err := b.NewWriter(t.Context(), "big/x")
 	if err != nil {

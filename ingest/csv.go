@@ -72,7 +72,11 @@ type CSV struct {
 	quote     rune
 	escape    rune
 	broken    bool // the last record ended inside of quotes
-	size      int
+
+	// Of the record being read.
+	field  strings.Builder
+	quoted bool
+	size   int
 }
 
 // NewCSV reads r with a format's delimiter (default ,), quote (") and escape (\).
@@ -122,62 +126,73 @@ func (c *CSV) header() ([]string, error) {
 // Read returns the next record, [io.EOF] at the end.
 func (c *CSV) Read() ([]string, error) {
 	var fields []string
-	var field strings.Builder
-	quoted, started := false, false
-	c.broken, c.size = false, 0
-	end := func() []string { return append(fields, field.String()) }
+	c.field.Reset()
+	c.quoted, c.broken, c.size = false, false, 0
 	for {
 		ch, n, err := c.r.ReadRune()
 		c.size += n
 		switch {
+		case errors.Is(err, io.EOF) && c.size == 0:
+			return nil, io.EOF
 		case errors.Is(err, io.EOF):
-			if !started {
-				return nil, io.EOF
-			}
-			c.broken = quoted
-			return end(), nil
+			c.broken = c.quoted
+			return append(fields, c.field.String()), nil
 		case err != nil:
 			return nil, err
 		case c.size > maxLine:
 			return nil, weir.Errorf("INGEST-1002-400", "A CSV record is longer than %d bytes.", maxLine)
-		}
-		first := field.Len() == 0
-		started = true
-		switch {
-		case quoted && ch == c.escape && ch != c.quote:
-			if next, _, err := c.r.ReadRune(); err == nil {
-				if next != c.quote && next != c.escape {
-					field.WriteRune(ch)
-				}
-				field.WriteRune(next)
-			}
-		case quoted && ch == c.quote:
-			if next, _, err := c.r.ReadRune(); err == nil && next == c.quote {
-				field.WriteRune(ch)
-			} else {
-				if err == nil {
-					_ = c.r.UnreadRune()
-				}
-				quoted = false
-			}
-		case quoted:
-			field.WriteRune(ch)
-		case ch == c.quote && first:
-			quoted = true
+		case c.quoted:
+			c.inQuotes(ch)
+		case ch == c.quote && c.field.Len() == 0:
+			c.quoted = true
 		case ch == c.delimiter:
-			fields = end()
-			field.Reset()
+			fields = append(fields, c.field.String())
+			c.field.Reset()
 		case ch == '\n':
-			return end(), nil
+			return append(fields, c.field.String()), nil
 		case ch == '\r':
-			if next, _, err := c.r.ReadRune(); err == nil && next != '\n' {
-				_ = c.r.UnreadRune()
-			}
-			return end(), nil
+			c.skip('\n')
+			return append(fields, c.field.String()), nil
 		default:
-			field.WriteRune(ch)
+			c.field.WriteRune(ch)
 		}
 	}
+}
+
+// inQuotes takes one character of a quoted field.
+func (c *CSV) inQuotes(ch rune) {
+	switch {
+	case ch == c.escape && ch != c.quote:
+		next, n, err := c.r.ReadRune()
+		c.size += n
+		if err == nil && (next == c.quote || next == c.escape) {
+			ch = next
+		} else if err == nil {
+			c.field.WriteRune(ch)
+			ch = next
+		}
+		c.field.WriteRune(ch)
+	case ch == c.quote && c.skip(c.quote):
+		c.field.WriteRune(ch)
+	case ch == c.quote:
+		c.quoted = false
+	default:
+		c.field.WriteRune(ch)
+	}
+}
+
+// skip takes the next character if it is want.
+func (c *CSV) skip(want rune) bool {
+	next, n, err := c.r.ReadRune()
+	if err != nil {
+		return false
+	}
+	if next != want {
+		_ = c.r.UnreadRune()
+		return false
+	}
+	c.size += n
+	return true
 }
 
 // csvNode is a column, or the object that dotted columns make.

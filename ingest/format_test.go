@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -134,13 +135,13 @@ func FuzzCSV(f *testing.F) {
 				t.Fatalf("%q: %q, %v", text, row, err)
 			}
 		}
-		if strings.ContainsAny(text, "\\\xff") || strings.ContainsRune(text, '\uFFFD') {
+		if strings.Contains(text, `\`) || strings.ContainsRune(text, '\uFFFD') || !utf8.ValidString(text) {
 			return
 		}
 		quoted := fmt.Sprintf("\"%s\",b\n", strings.ReplaceAll(text, `"`, `""`))
 		r, _ = NewCSV(bufio.NewReader(strings.NewReader(quoted)), weir.InputFormat{})
 		row, err := r.Read()
-		if err != nil || len(row) != 2 || row[1] != "b" || row[0] != strings.ToValidUTF8(row[0], "") && row[0] != text {
+		if err != nil || len(row) != 2 || row[1] != "b" || row[0] != text {
 			t.Fatalf("%q came back as %q, %v", text, row, err)
 		}
 	})

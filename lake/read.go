@@ -231,13 +231,24 @@ func appendValue(b []byte, col arrow.Array, row int) ([]byte, error) {
 		return a.Value(row).ToTime().AppendFormat(b, `"2006-01-02"`), nil
 	case *array.Timestamp:
 		return appendTime(b, a.Value(row).ToTime(a.DataType().(*arrow.TimestampType).Unit)), nil
+	case *array.Struct:
+		return appendStruct(b, a, row)
+	case *array.Map:
+		return appendMap(b, a, row)
+	case *array.List:
+		from, to := a.ValueOffsets(row)
+		return appendList(b, a.ListValues(), int(from), int(to))
+	default:
+		return appendForeign(b, col, row)
+	}
+}
+
+// appendForeign writes values of types that tables do not have, from files that were uploaded.
+func appendForeign(b []byte, col arrow.Array, row int) ([]byte, error) {
+	switch a := col.(type) {
 	case *array.Float32:
 		return strconv.AppendFloat(b, float64(a.Value(row)), 'g', -1, 32), nil
-	case *array.Int8:
-		return strconv.AppendInt(b, int64(a.Value(row)), 10), nil
-	case *array.Int16:
-		return strconv.AppendInt(b, int64(a.Value(row)), 10), nil
-	case *array.Uint8, *array.Uint16, *array.Uint32, *array.Uint64, *array.Decimal128, *array.Decimal256:
+	case *array.Int8, *array.Int16, *array.Uint8, *array.Uint16, *array.Uint32, *array.Uint64, *array.Decimal128, *array.Decimal256:
 		return append(b, a.ValueStr(row)...), nil
 	case *array.LargeString:
 		return jsontext.AppendQuote(b, a.Value(row))
@@ -248,13 +259,6 @@ func appendValue(b []byte, col arrow.Array, row int) ([]byte, error) {
 	case *array.Dictionary:
 		return appendValue(b, a.Dictionary(), a.GetValueIndex(row))
 	case *array.LargeList:
-		from, to := a.ValueOffsets(row)
-		return appendList(b, a.ListValues(), int(from), int(to))
-	case *array.Struct:
-		return appendStruct(b, a, row)
-	case *array.Map:
-		return appendMap(b, a, row)
-	case *array.List:
 		from, to := a.ValueOffsets(row)
 		return appendList(b, a.ListValues(), int(from), int(to))
 	default:
@@ -334,5 +338,5 @@ func appendMap(b []byte, a *array.Map, row int) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// the reader needs both
+// The Parquet reader takes a file of the bucket.
 var _ parquet.ReaderAtSeeker = (*blob.File)(nil)

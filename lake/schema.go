@@ -251,7 +251,7 @@ func bind(want, have []record.Field, at string) ([]record.Field, error) {
 func bindField(f *record.Field, h *record.Field, at string) error {
 	f.ID, f.KeyID = h.ID, h.KeyID
 	at += f.Name
-	if f.Type != h.Type && !(f.Type.Integer() && h.Type.Integer()) {
+	if f.Type != h.Type && (!f.Type.Integer() || !h.Type.Integer()) {
 		return fmt.Errorf("lake: column %s is %s in the table, not %s", at, h.Type, f.Type)
 	}
 	var err error
@@ -262,6 +262,7 @@ func bindField(f *record.Field, h *record.Field, at string) error {
 		e := *f.Elem
 		err = bindField(&e, h.Elem, at+".")
 		f.Elem = &e
+	default:
 	}
 	return err
 }

@@ -96,9 +96,11 @@ func writeFile(t *testing.T, tb *Table, batch string, n int, rows ...string) Dat
 	if err := tb.l.bucket.Write(t.Context(), name, buf.Bytes()); err != nil {
 		t.Fatal(err)
 	}
-	return DataFile{URI: tb.l.bucket.URI(name), Rows: int64(len(rows)), Bytes: int64(buf.Len()),
+	return DataFile{
+		URI: tb.l.bucket.URI(name), Rows: int64(len(rows)), Bytes: int64(buf.Len()),
 		ValueCounts: map[int]int64{1: int64(len(rows))}, NullCounts: map[int]int64{1: 0},
-		Lower: map[int][]byte{1: []byte("a")}, Upper: map[int][]byte{1: []byte("z")}}
+		Lower: map[int][]byte{1: []byte("a")}, Upper: map[int][]byte{1: []byte("z")},
+	}
 }
 
 func create(t *testing.T, l *Lake, s *record.Schema) *Table {
@@ -239,8 +241,10 @@ func TestMetadataMeetsReaders(t *testing.T) {
 		if err := json.Unmarshal(raw, &m); err != nil {
 			t.Fatal(err)
 		}
-		for _, member := range []string{"format-version", "table-uuid", "location", "last-sequence-number", "last-updated-ms", "last-column-id", "default-spec-id",
-			"last-partition-id", "sort-orders", "default-sort-order-id", "schemas", "current-schema-id", "partition-specs", "current-snapshot-id", "snapshots", "snapshot-log", "refs", "properties", "metadata-log"} {
+		for _, member := range []string{
+			"format-version", "table-uuid", "location", "last-sequence-number", "last-updated-ms", "last-column-id", "default-spec-id",
+			"last-partition-id", "sort-orders", "default-sort-order-id", "schemas", "current-schema-id", "partition-specs", "current-snapshot-id", "snapshots", "snapshot-log", "refs", "properties", "metadata-log",
+		} {
 			if v, ok := m[member]; !ok || string(v) == "null" {
 				t.Errorf("%s: member %s is %s", name, member, v)
 			}
