@@ -313,7 +313,7 @@ func (c *column) decide() {
 	c.idx = c.idx[:0]
 	if !c.chunk.hasDict {
 		c.dict.bound(&c.chunk.stats)
-		c.dict.reset()
+		c.dict = dictionary{seed: c.dict.seed}
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -45,7 +44,7 @@ func (c *mapCmd) promote(a *app) error {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	debug.SetGCPercent(50) // buffers are reused: a small heap costs no time
-	r, err := ingest.PromoteFile(context.Background(), ingest.FileJob{
+	r, err := ingest.PromoteFile(a.ctx, ingest.FileJob{
 		In: c.In, Out: c.Parquet, Errors: c.Errors, Schema: target, Program: ingest.Compiled(program), Now: time.Now(), Workers: threads,
 	})
 	if err != nil {
