@@ -84,11 +84,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.init()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		e.schedule(ctx)
-	}()
+	var loops sync.WaitGroup
+	loops.Go(func() { e.schedule(ctx) })
+	loops.Go(func() { e.maintain(ctx) })
 	err := e.Store.Work(ctx, store.WorkConfig{
 		Workers:  e.Workers,
 		LeaseTTL: e.LeaseTTL,
@@ -102,7 +100,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		},
 	})
 	cancel()
-	<-done
+	loops.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
