@@ -46,6 +46,7 @@ var mappingSetRoutes = []route{
 	{"GET", "/{id}", getMappingSet, access{}},
 	{"PUT", "/{id}", putMappingSet, access{}},
 	{"DELETE", "/{id}", deleteMappingSet, access{}},
+	{"POST", "/{id}/diff", diffMappingSet, access{limit: maxSample}},
 	{"GET", "/{id}/mappings", listMappings, access{}},
 	{"POST", "/{id}/mappings", createMapping, access{}},
 	{"GET", "/{id}/mappings/{mapping}", getMapping, access{}},

@@ -200,10 +200,24 @@ func (c *call) readVersion(tx *store.Tx) (*weir.Doc, error) {
 	if err != nil || text == "" {
 		return d, err
 	}
+	n, err := versionNumber("version", text)
+	if err != nil {
+		return nil, err
+	}
+	return c.setAt(tx, d, n)
+}
+
+// versionNumber reads the number of a version.
+func versionNumber(name, text string) (int64, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
-		return nil, badQuery("version is %q; a whole number from 0 is expected.", shorten(text))
+		return 0, badQuery("%s is %q; a whole number from 0 is expected.", name, shorten(text))
 	}
+	return n, nil
+}
+
+// setAt reads exactly one version of a set.
+func (c *call) setAt(tx *store.Tx, d *weir.Doc, n int64) (*weir.Doc, error) {
 	if n == setVersion(d) {
 		return d, nil
 	}
@@ -211,7 +225,7 @@ func (c *call) readVersion(tx *store.Tx) (*weir.Doc, error) {
 	if errors.Is(err, weir.ErrNotFound) {
 		return nil, &weir.Error{
 			Code: mapping.CodeNoVersion, ID: d.ID, Type: weir.KindMappingSet,
-			Message: "Mapping set " + d.ID + " has no version " + text + "; the newest is " + strconv.FormatInt(setVersion(d), 10) + ".",
+			Message: "Mapping set " + d.ID + " has no version " + strconv.FormatInt(n, 10) + "; the newest is " + strconv.FormatInt(setVersion(d), 10) + ".",
 		}
 	}
 	return old, err
