@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 
@@ -32,25 +31,15 @@ var connections = &resource{
 }
 
 func checkConnection(c *call, tx *store.Tx, ch *change) error {
-	body, err := parseObject(ch.doc.Body)
-	if err != nil {
+	body, spec, err := c.opening(tx, ch, weir.KindConnectionSpec, "connectionSpec", members{objects: []string{"auth"}})
+	if err != nil || !body.has("auth") {
 		return err
 	}
-	if err := errors.Join(wantText(body, "name", "description", "providerId"), wantObject(body, "connectionSpec", "auth")); err != nil {
-		return first(err)
-	}
-	spec, err := c.findSpec(tx, weir.KindConnectionSpec, body, "connectionSpec")
-	if err != nil {
-		return err
-	}
-	if ch.op == "create" {
-		if body, err = settleSpec(ch.doc, body, "connectionSpec", spec); err != nil {
-			return err
-		}
-	}
-	if !body.has("auth") {
-		return nil
-	}
+	return checkConnectionAuth(tx, ch, body, spec)
+}
+
+// checkConnectionAuth checks auth against the spec: its name always, its params when the connection is made or published (R27).
+func checkConnectionAuth(tx *store.Tx, ch *change, body object, spec *weir.Doc) error {
 	auth, err := parseObject(body.get("auth"))
 	if err != nil {
 		return err
@@ -82,14 +71,6 @@ func checkConnection(c *call, tx *store.Tx, ch *change) error {
 		return nil
 	}
 	return splitAuth(ch.doc, spec.Body, kind)
-}
-
-// first is the first of joined errors.
-func first(err error) error {
-	if j, is := err.(interface{ Unwrap() []error }); is {
-		return j.Unwrap()[0]
-	}
-	return err
 }
 
 // splitAuth moves the secret members of auth.params from the body to the secret.

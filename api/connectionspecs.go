@@ -38,8 +38,11 @@ func checkSpec(c *call, _ *store.Tx, ch *change) error {
 			return fault("CONNECTOR-1304-400", "/"+name, "%s is missing.", name)
 		}
 	}
-	if err := errors.Join(wantText(body, "description", "type", "version"), wantObject(body, "sourceSpec", "targetSpec", "exploreSpec", "attributes", "permissionsInfo", "optionSpec", "scheduleSpec", "runSpec")); err != nil {
-		return first(err)
+	if err := wantText(body, "description", "type", "version"); err != nil {
+		return err
+	}
+	if err := wantObject(body, "sourceSpec", "targetSpec", "exploreSpec", "attributes", "optionSpec", "scheduleSpec", "runSpec"); err != nil {
+		return err
 	}
 	for _, name := range []string{"authSpec", "transformationSpecs", "sourceConnectionSpecIds", "targetConnectionSpecIds"} {
 		if body.has(name) && !isArray(body.get(name)) {

@@ -29,28 +29,18 @@ var flows = &resource{
 
 // checkFlow follows the order of flow-service §2.8: shape, flow spec, connections, schedule, mapping.
 func checkFlow(c *call, tx *store.Tx, ch *change) error {
-	body, err := parseObject(ch.doc.Body)
+	body, specDoc, err := c.opening(tx, ch, weir.KindFlowSpec, "flowSpec", members{
+		texts: []string{"providerRefId"}, objects: []string{"scheduleParams", "options", "policy"},
+	})
 	if err != nil {
 		return err
-	}
-	if err := errors.Join(wantText(body, "name", "description", "providerRefId"), wantObject(body, "flowSpec", "scheduleParams", "options", "policy")); err != nil {
-		return first(err)
 	}
 	if ch.old != nil && !ch.draft && ch.op == "update" && (ch.touches("/sourceConnectionIds") || ch.touches("/targetConnectionIds")) {
 		return fault("CONNECTOR-1365-400", "", "The connections of a flow can change only while it is a draft.")
 	}
-	specDoc, err := c.findSpec(tx, weir.KindFlowSpec, body, "flowSpec")
-	if err != nil {
-		return err
-	}
 	var spec flowSpec
 	if err := specDoc.Read(&spec); err != nil {
 		return err
-	}
-	if ch.op == "create" {
-		if body, err = settleSpec(ch.doc, body, "flowSpec", specDoc); err != nil {
-			return err
-		}
 	}
 	ends, err := c.flowEnds(tx, body, &spec, ch)
 	if err != nil {

@@ -398,6 +398,34 @@ func (o object) ref(name string) (id string, present bool) {
 	return ref.ID, true
 }
 
+// members name what a check asks of a body first.
+type members struct{ texts, objects, required []string }
+
+// opening is how every check begins: the body's members have their types, none is missing, and its spec exists. On create the body then
+// says what it left to the spec.
+func (c *call) opening(tx *store.Tx, ch *change, kind, member string, m members) (object, *weir.Doc, error) {
+	body, err := parseObject(ch.doc.Body)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := wantText(body, append([]string{"name", "description", "providerId"}, m.texts...)...); err != nil {
+		return nil, nil, err
+	}
+	if err := wantObject(body, append([]string{member}, m.objects...)...); err != nil {
+		return nil, nil, err
+	}
+	for _, name := range m.required {
+		if !body.has(name) || string(body.get(name)) == `""` {
+			return nil, nil, fault("CONNECTOR-1304-400", "/"+name, "%s is missing.", name)
+		}
+	}
+	spec, err := c.findSpec(tx, kind, body, member)
+	if err == nil && ch.op == "create" {
+		body, err = settleSpec(ch.doc, body, member, spec)
+	}
+	return body, spec, err
+}
+
 // settleSpec writes what a body leaves to its spec into the document: the version of the spec it names, and the provider (§2.3).
 func settleSpec(d *weir.Doc, body object, name string, spec *weir.Doc) (object, error) {
 	from, err := parseObject(spec.Body)
@@ -443,7 +471,7 @@ func wantObject(o object, names ...string) error {
 	return nil
 }
 
-// findSpec reads the connection or flow spec that a body member names: 1304 without an id, 1413 for an unknown one. See also [settleSpec].
+// findSpec reads the connection or flow spec that a body member names: 1304 without an id, 1413 for an unknown one.
 func (c *call) findSpec(tx *store.Tx, kind string, o object, name string) (*weir.Doc, error) {
 	id, present := o.ref(name)
 	if !present || id == "" {

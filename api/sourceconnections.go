@@ -26,27 +26,17 @@ var withoutBase = []string{"26f526f2-58f4-4712-961d-e41bf1ccc0e8"}
 var dataFormats = []string{"delimited", "json", "parquet", "tabular", "parquet_xdm", "raw", "xdm", "custom"}
 
 func checkSourceConnection(c *call, tx *store.Tx, ch *change) error {
-	body, err := parseObject(ch.doc.Body)
+	m := members{texts: []string{"providerRefId"}, objects: []string{"data", "params"}}
+	switch {
+	case ch.draft:
+	case ch.op == "create":
+		m.required = []string{"name", "data"}
+	default:
+		m.required = []string{"data"}
+	}
+	body, spec, err := c.opening(tx, ch, weir.KindConnectionSpec, "connectionSpec", m)
 	if err != nil {
 		return err
-	}
-	if err := errors.Join(wantText(body, "name", "description", "providerId", "providerRefId"), wantObject(body, "connectionSpec", "data", "params")); err != nil {
-		return first(err)
-	}
-	if !ch.draft && body.text("name") == "" && ch.op == "create" {
-		return fault("CONNECTOR-1304-400", "/name", "name is missing.")
-	}
-	if !ch.draft && !body.has("data") {
-		return fault("CONNECTOR-1304-400", "/data", "data is missing. Name the format of the source, such as {\"format\":\"json\"}.")
-	}
-	spec, err := c.findSpec(tx, weir.KindConnectionSpec, body, "connectionSpec")
-	if err != nil {
-		return err
-	}
-	if ch.op == "create" {
-		if body, err = settleSpec(ch.doc, body, "connectionSpec", spec); err != nil {
-			return err
-		}
 	}
 	if err := checkFormat(body); err != nil {
 		return err

@@ -24,21 +24,11 @@ var lakeSpecs = []string{
 }
 
 func checkTargetConnection(c *call, tx *store.Tx, ch *change) error {
-	body, err := parseObject(ch.doc.Body)
+	body, spec, err := c.opening(tx, ch, weir.KindConnectionSpec, "connectionSpec", members{
+		texts: []string{"providerRefId", "baseConnectionId"}, objects: []string{"data", "params"},
+	})
 	if err != nil {
 		return err
-	}
-	if err := errors.Join(wantText(body, "name", "description", "providerId", "providerRefId", "baseConnectionId"), wantObject(body, "connectionSpec", "data", "params")); err != nil {
-		return first(err)
-	}
-	spec, err := c.findSpec(tx, weir.KindConnectionSpec, body, "connectionSpec")
-	if err != nil {
-		return err
-	}
-	if ch.op == "create" {
-		if body, err = settleSpec(ch.doc, body, "connectionSpec", spec); err != nil {
-			return err
-		}
 	}
 	var target weir.TargetConnection
 	if err := ch.doc.Read(&target); err != nil {
