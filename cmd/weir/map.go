@@ -18,25 +18,30 @@ import (
 
 // mapCmd runs an expression or a mapping set over records.
 type mapCmd struct {
-	Expr    string `help:"Expression of the mapping language to evaluate for each record." xor:"what" required:""`
-	Set     string `help:"Mapping set (JSON file, either form) to transform each record with." type:"existingfile" xor:"what" required:""`
-	Target  string `help:"Type to convert the result of --expr to: string, integer, number, boolean, date, date-time, object, array<…>." placeholder:"TYPE"`
-	Schema  string `help:"Target schema of --set: a JSON Schema or a full XDM schema (JSON file). Without it nothing is converted or checked." type:"existingfile"`
-	In      string `help:"Records, one JSON value per line; standard input if left out." type:"existingfile" placeholder:"FILE"`
-	Results bool   `help:"Write an object per record that tells values, nullified columns, rejected rows and errors apart."`
-	Parquet string `help:"Write the rows of --set to this Parquet file, with the code and the speed of a promotion. Needs --schema and --in." placeholder:"FILE"`
-	Errors  string `help:"With --parquet: write the rejected records with their reasons to this file, one JSON object per line." placeholder:"FILE"`
-	Threads int    `help:"With --parquet: records are mapped by this many threads; 0 is one per processor." default:"0" placeholder:"N"`
+	Expr     string `help:"Expression of the mapping language to evaluate for each record." xor:"what" required:""`
+	Set      string `help:"Mapping set (JSON file, either form) to transform each record with." type:"existingfile" xor:"what" required:""`
+	Target   string `help:"Type to convert the result of --expr to: string, integer, number, boolean, date, date-time, object, array<…>." placeholder:"TYPE"`
+	Schema   string `help:"Target schema of --set: a JSON Schema or a full XDM schema (JSON file). Without it nothing is converted or checked." type:"existingfile"`
+	In       string `help:"Records, one JSON value per line; standard input if left out." type:"existingfile" placeholder:"FILE"`
+	Diff     string `help:"Mapping set (JSON file) to compare --set with: prints how the rows of the two differ over the same records; with --results as one JSON object." type:"existingfile" placeholder:"NEW"`
+	Results  bool   `help:"Write an object per record that tells values, nullified columns, rejected rows and errors apart."`
+	Parquet  string `help:"Write the rows of --set to this Parquet file, with the code and the speed of a promotion. Needs --schema and --in." placeholder:"FILE"`
+	Errors   string `help:"With --parquet: write the rejected records with their reasons to this file, one JSON object per line." placeholder:"FILE"`
+	Examples int    `help:"With --diff: examples of each destination, and of each way to reject a row." default:"5" placeholder:"N"`
+	Threads  int    `help:"With --parquet: records are mapped by this many threads; 0 is one per processor." default:"0" placeholder:"N"`
 }
 
 // Help is the long text of weir map --help.
 func (mapCmd) Help() string {
 	return "Writes one line per record: the result, or with --results {\"value\":…} for an expression, {\"data\":{…},\"warn\":[…]} for a mapping set, " +
-		"{\"reject\":[…],\"errors\":[…]} for a rejected row, {\"error\":{…}} for a failed expression. An expression that does not compile ends with exit code 2."
+		"{\"reject\":[…],\"errors\":[…]} for a rejected row, {\"error\":{…}} for a failed expression. An expression that does not compile ends with exit code 2. With --diff the output is a table (or one JSON object) of what differs."
 }
 
 // Run reads records and writes results.
 func (c *mapCmd) Run(a *app) error {
+	if c.Diff != "" {
+		return c.compare(a)
+	}
 	if c.Parquet != "" {
 		return c.promote(a)
 	}
