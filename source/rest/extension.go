@@ -59,7 +59,9 @@ type pagingRules struct {
 	Empty   bool            `json:"empty"`  // an empty page ends it
 	Maximum int             `json:"maximum"`
 	Delay   int             `json:"delayMillis"`
-	Keep    bool            `json:"keep"` // the position is kept for the next run (a change feed)
+	// Parallel is how many pages of OFFSET and PAGE are fetched at once.
+	Parallel int  `json:"parallel"`
+	Keep     bool `json:"keep"` // the position is kept for the next run (a change feed)
 
 	next, stop *expression
 	hasMore    *place
@@ -261,6 +263,9 @@ func (x *extension) compilePaging() error {
 	}
 	if err := oneOf("paging.counts", p.Counts, "", "records", "pages"); err != nil {
 		return err
+	}
+	if p.Parallel < 0 || p.Parallel > maxParallel {
+		return weir.Errorf("CONNECTOR-1312-400", "weir.paging.parallel must be 1 to %d", maxParallel)
 	}
 	if p.Type == "NEXT" && p.Next == "" {
 		return weir.Errorf("CONNECTOR-1316-400", "weir.paging of type NEXT needs next")

@@ -283,6 +283,7 @@ func (t *tour) run(ctx context.Context, jobs []job, parallel int) error {
 		chunks chan weir.Chunk
 		err    error // valid once chunks is closed
 	}
+	plain := tour{s: t.s, attributes: t.attributes, parts: t.parts, window: t.window}
 	results := make(chan *result, parallel-1) // the one being read is out of the channel: parallel at once
 	wg.Go(func() {
 		defer close(results)
@@ -295,8 +296,7 @@ func (t *tour) run(ctx context.Context, jobs []job, parallel int) error {
 			}
 			wg.Go(func() {
 				defer close(r.chunks)
-				sub := *t
-				sub.sent = false
+				sub := plain
 				sub.emit = func(c weir.Chunk) error {
 					c.Data = slices.Clone(c.Data)
 					select {

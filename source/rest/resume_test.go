@@ -20,6 +20,8 @@ var resumable = map[string]struct {
 	"OFFSET":             {fakesource.Paging{Type: "offset"}, `"type":"OFFSET","limitName":"limit","limitValue":7,"offSetName":"offset"`},
 	"PAGE":               {fakesource.Paging{Type: "page", First: 1}, `"type":"PAGE","limitName":"limit","limitValue":7,"pageParamName":"page","initialPageIndex":1`},
 	"CONTINUATION_TOKEN": {fakesource.Paging{Type: "token", EmptyEvery: 5, Repeat: true}, `"type":"CONTINUATION_TOKEN","limitName":"limit","limitValue":7,"continuationTokenPath":"$.next","parameterName":"cursor"`},
+	"OFFSET parallel":    {fakesource.Paging{Type: "offset"}, `"type":"OFFSET","limitName":"limit","limitValue":7,"offSetName":"offset"`},
+	"PAGE parallel":      {fakesource.Paging{Type: "page", Total: "total"}, `"type":"PAGE","limitName":"limit","limitValue":7,"pageParamName":"page"`},
 	"LINK":               {fakesource.Paging{Type: "link", EmptyEvery: 6}, `"type":"LINK"`},
 	"NEXT":               {fakesource.Paging{Type: "token", Kind: "object", TokenIn: "body", Next: "meta.next"}, `"type":"NEXT","next":"page.meta.next","inject":{"body":"$.cursor"}`},
 	"POINTER":            {fakesource.Paging{Type: "pointer", Relative: true, NextFirst: true, EmptyLast: true}, `"type":"POINTER","limitName":"limit","limitValue":7,"pointerPath":"$.next"`},
@@ -36,6 +38,11 @@ func TestKilledAnywhere(t *testing.T) {
 				fake := fakesource.New(fakesource.Scenario{Path: "/items", Records: n, Content: "items", Paging: r.paging, Faults: []fakesource.Fault{{Every: 4 + round%7, Kind: []string{"cut", "status", "length"}[round%3], Status: 503}}})
 				srv := httptest.NewServer(fake)
 				attributes := `"paginationParams":{` + r.attributes + `}`
+				ahead := 0
+				if strings.HasSuffix(name, "parallel") {
+					ahead = 4
+					attributes += `,"weir":{"paging":{"parallel":4}}`
+				}
 				if name == "LINK" || name == "NEXT" {
 					attributes = `"weir":{"body":{},"paging":{` + r.attributes + `}}`
 				}
@@ -75,7 +82,7 @@ func TestKilledAnywhere(t *testing.T) {
 					}
 				}
 				calls := len(fake.Calls())
-				if faults := calls/(4+round%7) + 1; calls > pages+kills+faults {
+				if faults := calls/(4+round%7) + 1; calls > pages+kills+faults+ahead*(kills+1) {
 					t.Errorf("round %d: %d requests for %d pages, %d kills and at most %d faults", round, calls, pages, kills, faults)
 				}
 				srv.Close()
