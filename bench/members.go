@@ -55,9 +55,22 @@ var (
 	}
 	flats  = []string{"", "", "", "", "Apt 4B", "Suite 200", "Floor 3", "c/o Smith \"Bros\"", "Unit 12\\7", "PO Box 991"}
 	cities = [][3]string{
-		{"New York", "NY", "US"}, {"San José", "CA", "US"}, {"Atlanta", "GA", "US"}, {"Berlin", "", "de"}, {"München", "BY", "DE"}, {"Paris", "", "FR"}, {"Lyon", "", "fr"},
-		{"London", "", "GB"}, {"São Paulo", "SP", "BR"}, {"Mumbai", "MH", "IN"}, {"Bengaluru", "KA", "in"}, {"Tokyo", "", "JP"}, {"Toronto", "ON", "CA"}, {"Kraków", "", "PL"},
-		{"Sydney", "NSW", "AU"}, {"Ciudad de México", "CDMX", "MX"},
+		{"New York", "NY", "US"},
+		{"San José", "CA", "US"},
+		{"Atlanta", "GA", "US"},
+		{"Berlin", "", "de"},
+		{"München", "BY", "DE"},
+		{"Paris", "", "FR"},
+		{"Lyon", "", "fr"},
+		{"London", "", "GB"},
+		{"São Paulo", "SP", "BR"},
+		{"Mumbai", "MH", "IN"},
+		{"Bengaluru", "KA", "in"},
+		{"Tokyo", "", "JP"},
+		{"Toronto", "ON", "CA"},
+		{"Kraków", "", "PL"},
+		{"Sydney", "NSW", "AU"},
+		{"Ciudad de México", "CDMX", "MX"},
 	}
 	states = []string{
 		"subscribed", "subscribed", "subscribed", "subscribed", "subscribed", "subscribed", "unsubscribed", "unsubscribed", "cleaned", "pending", "transactional",

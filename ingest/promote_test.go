@@ -305,7 +305,8 @@ func TestPromotePassThrough(t *testing.T) {
 	elem := record.Field{Name: "element", Type: record.String}
 	val := record.Field{Name: "value", Type: record.Long}
 	b := newBench(t, &record.Schema{Fields: []record.Field{
-		{Name: "id", Type: record.String}, {Name: "o", Type: record.Struct, Fields: []record.Field{{Name: "n", Type: record.Number}, {Name: "tags", Type: record.List, Elem: &elem}}},
+		{Name: "id", Type: record.String},
+		{Name: "o", Type: record.Struct, Fields: []record.Field{{Name: "n", Type: record.Number}, {Name: "tags", Type: record.List, Elem: &elem}}},
 		{Name: "m", Type: record.Map, Elem: &val},
 	}})
 	parts := b.stage(t, `{"id":1,"o":{"n":1.5,"tags":["a",null],"x":1},"m":{"k":2},"y":true}

@@ -135,10 +135,10 @@ func packLevels(dst []byte, v []uint8, width int) []byte {
 // packGroup packs the eight bytes of x to width bits each.
 func packGroup(dst []byte, x uint64, width int) []byte {
 	var acc uint64
-	for k := 0; k < 8; k++ {
+	for k := range 8 {
 		acc |= (x >> (8 * k) & 0xff) << (k * width)
 	}
-	for k := 0; k < width; k++ {
+	for k := range width {
 		dst = append(dst, byte(acc>>(8*k)))
 	}
 	return dst

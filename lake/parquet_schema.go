@@ -32,36 +32,37 @@ func newFileShape(s *record.Schema) *fileShape {
 	}
 	fs.nodes = append(fs.nodes, schemaNode{name: "schema", repeat: -1, children: n, typ: record.Struct})
 	for i := range s.Fields {
-		fs.add(&s.Fields[i], s.Fields[i].Name, 1, s.Fields[i].ID)
+		fs.add(&s.Fields[i], s.Fields[i].Name)
 	}
 	return fs
 }
 
-func (fs *fileShape) add(f *record.Field, name string, repeat int32, id int) {
+func (fs *fileShape) add(f *record.Field, name string) {
 	if !storable(f) {
 		return
 	}
 	at := len(fs.nodes)
-	fs.nodes = append(fs.nodes, schemaNode{name: name, repeat: repeat, id: id, typ: f.Type})
+	fs.nodes = append(fs.nodes, schemaNode{name: name, repeat: 1, id: f.ID, typ: f.Type})
 	switch f.Type {
 	case record.Struct:
 		n := 0
 		for i := range f.Fields {
 			if storable(&f.Fields[i]) {
 				n++
-				fs.add(&f.Fields[i], f.Fields[i].Name, 1, f.Fields[i].ID)
+				fs.add(&f.Fields[i], f.Fields[i].Name)
 			}
 		}
 		fs.nodes[at].children = n
 	case record.List:
 		fs.nodes[at].children = 1
 		fs.nodes = append(fs.nodes, schemaNode{name: "list", repeat: 2, children: 1, typ: record.Struct})
-		fs.add(f.Elem, "element", 1, f.Elem.ID)
+		fs.add(f.Elem, "element")
 	case record.Map:
 		fs.nodes[at].children = 1
 		fs.nodes = append(fs.nodes, schemaNode{name: "key_value", repeat: 2, children: 2, typ: record.Struct},
 			schemaNode{name: "key", repeat: 0, id: f.KeyID, typ: record.String})
-		fs.add(f.Elem, "value", 1, f.Elem.ID)
+		fs.add(f.Elem, "value")
+	default: // a leaf
 	}
 }
 
@@ -182,6 +183,7 @@ func (s *schemaNode) encode(t *compact, leaf *column) {
 		converted, logical = convertedList, logicalList
 	case record.Map:
 		converted, logical = convertedMap, logicalMap
+	default: // the physical type says it all
 	}
 	if converted >= 0 {
 		t.i32(6, converted)

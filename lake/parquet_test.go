@@ -151,6 +151,7 @@ func randomSchema(r *rand.Rand) *record.Schema {
 			f.KeyID = id
 			e := field("value", depth-1)
 			f.Elem = &e
+		default:
 		}
 		return f
 	}
@@ -286,6 +287,7 @@ func TestParquetRoundTrip(t *testing.T) {
 }
 
 func roundTrip(t *testing.T, seed uint64) {
+	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 7))
 	s := randomSchema(r)
 	card := []int{1, 2, 40, 1 << 20}[r.IntN(4)]
@@ -400,8 +402,11 @@ func checkMetrics(t *testing.T, s *record.Schema, d DataFile, rows []map[string]
 // TestParquetLarge goes over page, dictionary and row group borders.
 func TestParquetLarge(t *testing.T) {
 	s := &record.Schema{Fields: []record.Field{
-		{Name: "few", Type: record.String, ID: 1}, {Name: "many", Type: record.String, ID: 2}, {Name: "grows", Type: record.String, ID: 3},
-		{Name: "n", Type: record.Long, ID: 4}, {Name: "none", Type: record.Number, ID: 5},
+		{Name: "few", Type: record.String, ID: 1},
+		{Name: "many", Type: record.String, ID: 2},
+		{Name: "grows", Type: record.String, ID: 3},
+		{Name: "n", Type: record.Long, ID: 4},
+		{Name: "none", Type: record.Number, ID: 5},
 	}}
 	obj := &memObject{}
 	w := WriteParquet(obj, "mem://f", s)
@@ -440,8 +445,11 @@ func TestParquetLarge(t *testing.T) {
 func TestParquetSchema(t *testing.T) {
 	elem, val := record.Field{Name: "element", Type: record.String, ID: 4}, record.Field{Name: "value", Type: record.Number, ID: 7}
 	s := &record.Schema{Fields: []record.Field{
-		{Name: "id", Type: record.Short, ID: 1}, {Name: "day", Type: record.Date, ID: 2}, {Name: "tags", Type: record.List, ID: 3, Elem: &elem},
-		{Name: "m", Type: record.Map, ID: 5, KeyID: 6, Elem: &val}, {Name: "empty", Type: record.Struct},
+		{Name: "id", Type: record.Short, ID: 1},
+		{Name: "day", Type: record.Date, ID: 2},
+		{Name: "tags", Type: record.List, ID: 3, Elem: &elem},
+		{Name: "m", Type: record.Map, ID: 5, KeyID: 6, Elem: &val},
+		{Name: "empty", Type: record.Struct},
 	}}
 	obj := &memObject{}
 	if _, err := WriteParquet(obj, "mem://f", s).Close(); err != nil {

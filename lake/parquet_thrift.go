@@ -13,7 +13,6 @@ type compact struct {
 const (
 	thriftTrue   = 1
 	thriftFalse  = 2
-	thriftByte   = 3
 	thriftI16    = 4
 	thriftI32    = 5
 	thriftI64    = 6
@@ -53,11 +52,6 @@ func (t *compact) boolean(id int16, v bool) {
 	} else {
 		t.field(id, thriftFalse)
 	}
-}
-
-func (t *compact) int8(id int16, v int8) {
-	t.field(id, thriftByte)
-	t.b = append(t.b, byte(v))
 }
 
 func (t *compact) bytes(id int16, v []byte) {

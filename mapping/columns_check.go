@@ -116,22 +116,21 @@ func (c *leafCheck) mark(w *Lane, col *record.Column) {
 	if col.None {
 		return
 	}
-	switch {
-	case c.typ == record.String:
+	if c.typ == record.String {
 		for i, s := range col.Text[:w.n] {
 			if s != 0 && !c.text(s.In(w.sp.Buf)) {
 				w.reject(i, badPlain)
 			}
 		}
-	default:
-		why := badGeneral // the message shows the number as it was written
-		if c.typ.Integer() {
-			why = badPlain
-		}
-		for i, x := range col.Words[:w.n] {
-			if !col.Null(i) && !c.word(x) {
-				w.reject(i, why)
-			}
+		return
+	}
+	why := badGeneral // the message shows the number as it was written
+	if c.typ.Integer() {
+		why = badPlain
+	}
+	for i, x := range col.Words[:w.n] {
+		if !col.Null(i) && !c.word(x) {
+			w.reject(i, why)
 		}
 	}
 }
@@ -152,7 +151,7 @@ func (c *leafCheck) text(v []byte) bool {
 }
 
 // word reports whether another leaf is certainly fine.
-func (c *leafCheck) word(x uint64) bool {
+func (c *leafCheck) word(x uint64) bool { //nolint:gocyclo // a list of bounds
 	k := c.check
 	if c.enum != nil || c.pattern != nil || k.MinLength != nil || k.MaxLength != nil {
 		return false

@@ -7,13 +7,14 @@ import (
 )
 
 // convert turns n values of a vector into a leaf column of field f. Rows that only the general path can settle are appended to slow and are null in
-// the column; it reports how many values are null, those included.
-func (w *Lane) convert(c *record.Column, v []record.Span, n int, f *record.Field, slow []int32) (nulls int, _ []int32) {
+// the column.
+func (w *Lane) convert(c *record.Column, v []record.Span, n int, f *record.Field, slow []int32) []int32 {
 	c.None = false
 	if f.Type == record.String {
 		return w.toText(c.GrowText(n), v[:n], slow)
 	}
 	words, valid := c.GrowWords(n), growValid(c, n)
+	nulls := 0
 	for i, s := range v[:n] {
 		valid[i] = 1
 		switch s.Kind() {
@@ -27,6 +28,7 @@ func (w *Lane) convert(c *record.Column, v []record.Span, n int, f *record.Field
 				nulls++
 				continue
 			}
+		default:
 		}
 		x, ok := w.toWord(s, f.Type)
 		if !ok {
@@ -39,7 +41,7 @@ func (w *Lane) convert(c *record.Column, v []record.Span, n int, f *record.Field
 	if nulls == 0 {
 		c.Valid = nil
 	}
-	return nulls, slow
+	return slow
 }
 
 func growValid(c *record.Column, n int) []uint8 {
@@ -50,7 +52,7 @@ func growValid(c *record.Column, n int) []uint8 {
 	return c.Valid
 }
 
-func (w *Lane) toText(text, v []record.Span, slow []int32) (nulls int, _ []int32) {
+func (w *Lane) toText(text, v []record.Span, slow []int32) []int32 {
 	for i, s := range v {
 		switch s.Kind() {
 		case record.SpanText:
@@ -70,9 +72,8 @@ func (w *Lane) toText(text, v []record.Span, slow []int32) (nulls int, _ []int32
 			slow = append(slow, int32(i))
 		}
 		text[i] = 0
-		nulls++
 	}
-	return nulls, slow
+	return slow
 }
 
 // toWord is a value that is not null as the word of a leaf column.
@@ -102,6 +103,7 @@ func (w *Lane) toWord(s record.Span, t record.Type) (uint64, bool) {
 			if v := w.aside[s.Off()]; v.Kind() == record.KindDate {
 				return uint64(v.Time().UnixMicro()), true
 			}
+		default:
 		}
 	case t == record.Date:
 		if s.Kind() == record.SpanText && s.Len() == 10 {
@@ -133,6 +135,7 @@ func (w *Lane) toInteger(s record.Span, t record.Type) (uint64, bool) {
 		n, ok = plainInt(s.In(w.sp.Buf))
 	case record.SpanEscaped:
 		n, ok = plainInt(w.sp.Plain(s).In(w.sp.Buf))
+	default:
 	}
 	if !ok {
 		return 0, false
@@ -144,6 +147,7 @@ func (w *Lane) toInteger(s record.Span, t record.Type) (uint64, bool) {
 		ok = n == int64(int16(n))
 	case record.Int:
 		ok = n == int64(int32(n))
+	default:
 	}
 	return uint64(n), ok
 }
@@ -161,13 +165,14 @@ func (w *Lane) toBool(s record.Span) (uint64, bool) {
 		case "false":
 			return 0, true
 		}
+	default:
 	}
 	return 0, false
 }
 
 // isoMicros reads yyyy-MM-dd, or yyyy-MM-ddTHH:mm:ss with up to six digits of a fraction and Z, ±hh:mm or no zone, as microseconds
 // since 1970. What it refuses may still be a date.
-func isoMicros(b []byte) (int64, bool) {
+func isoMicros(b []byte) (int64, bool) { //nolint:gocyclo // one check after the other, in the order of the text
 	if len(b) != 10 && len(b) < 19 || b[4] != '-' || b[7] != '-' {
 		return 0, false
 	}

@@ -59,6 +59,7 @@ func copyable(f *record.Field) bool {
 				return false
 			}
 		}
+	default:
 	}
 	return true
 }
@@ -73,6 +74,7 @@ func (t *copyTree) node(n *record.Node, f *record.Field) *copyNode {
 	case record.List:
 		t.list(c, n)
 		c.elem = t.node(n.Each(), f.Elem)
+	default:
 	}
 	return c
 }
@@ -221,7 +223,7 @@ func (w *Lane) refuse(rows []int32, i int) {
 
 func (c *copyNode) value(w *Lane, col *record.Column, v []record.Span, n int, rows []int32, counts []uint8) {
 	bad := w.takeSel()
-	_, bad = w.convert(col, v, n, c.field, bad)
+	bad = w.convert(col, v, n, c.field, bad)
 	for _, i := range bad {
 		w.mark(rows, int(i))
 	}

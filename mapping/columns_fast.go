@@ -133,6 +133,7 @@ func fastIsEmpty(_ *Lane, args []record.Span) (record.Span, bool) {
 		return boolSpan(s.Len() == 0), true
 	case record.SpanNumber, record.SpanTrue, record.SpanFalse:
 		return falseSpan, true
+	default:
 	}
 	return 0, false
 }
@@ -448,6 +449,7 @@ var fastUnaries = map[string]func(w *Lane, s record.Span) (record.Span, bool){
 			return boolSpan(zero), ok
 		case record.SpanTrue, record.SpanFalse:
 			return falseSpan, true
+		default:
 		}
 		return 0, false
 	},

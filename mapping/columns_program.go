@@ -162,6 +162,7 @@ func (b *programBuilder) op(r *rule) vecOp {
 		return b.ops.literal(r.static)
 	case Expression:
 		return b.ops.compile(r.expr)
+	default:
 	}
 	if r.path.Wildcards() > 0 {
 		return nil
@@ -194,9 +195,7 @@ func (b *programBuilder) part(rules []*rule, n *targetNode) *part {
 	for _, r := range rules {
 		mine[r.mapping] = true
 	}
-	for i := range whole.rules {
-		sub.rules = append(sub.rules, whole.rules[i])
-	}
+	sub.rules = append(sub.rules, whole.rules...)
 	for _, i := range whole.order {
 		if mine[whole.rules[i].mapping] {
 			sub.order = append(sub.order, i)

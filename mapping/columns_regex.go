@@ -168,6 +168,7 @@ func takes(in *syntax.Inst, c rune) bool {
 		return true
 	case syntax.InstRuneAnyNotNL:
 		return c != '\n'
+	default:
 	}
 	return false
 }

@@ -42,7 +42,7 @@ func (p *planner) lookup(key, name string, path record.Path) *source {
 		return s
 	}
 	s := &source{id: len(p.list)}
-	if name != "" && !(len(path) == 1 && path[0].Name == name) {
+	if name != "" && (len(path) != 1 || path[0].Name != name) {
 		for _, r := range p.roots() {
 			slot := r.Key(name).Slot()
 			s.alts = append(s.alts, sourceAlt{slot, slot, 0})

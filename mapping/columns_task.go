@@ -27,9 +27,9 @@ func (t *leafTask) fast(w *Lane) {
 	c := w.column(t.col)
 	c.None = false
 	var v []record.Span
-	lent := false
+	lent := true
 	if t.op == nil {
-		v, lent = w.take(w.n), true
+		v = w.take(w.n)
 		for i := range v {
 			v[i] = puntSpan
 		}
@@ -37,7 +37,7 @@ func (t *leafTask) fast(w *Lane) {
 		v, lent = w.vector(t.op, w.n, w.all(w.n))
 	}
 	rows := w.takeSel()
-	_, rows = w.convert(c, v, w.n, t.field, rows)
+	rows = w.convert(c, v, w.n, t.field, rows)
 	for _, r := range rows {
 		w.slow = append(w.slow, slowRow{row: r, task: int32(t.id), span: v[r]})
 	}

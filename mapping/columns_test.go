@@ -157,6 +157,7 @@ func columnValue(b *record.Batch, c *record.Column, i int) any {
 			m[columnValue(b, &c.Kids[0], int(k)).(string)] = columnValue(b, &c.Kids[1], int(k))
 		}
 		return m
+	default:
 	}
 	return plainWord(c.Words[i], c.Field.Type)
 }
@@ -171,6 +172,7 @@ func plainWord(x uint64, t record.Type) any {
 		return time.Unix(int64(x)*86400, 0).UTC().Format("day 2006-01-02")
 	case record.Timestamp:
 		return time.UnixMicro(int64(x)).UTC().Format("time 2006-01-02T15:04:05.999999")
+	default:
 	}
 	return int64(x)
 }
@@ -208,6 +210,7 @@ func plainValue(v record.Value, f *record.Field) any {
 			m[name] = plainValue(e, f.Elem)
 		}
 		return m
+	default:
 	}
 	return plainWord(wordOf(v, f.Type), f.Type)
 }
@@ -242,7 +245,8 @@ func TestProgramAgreesOnVectors(t *testing.T) {
 			target := &record.Schema{Fields: []record.Field{*f, {Name: "o", Type: record.Struct, Fields: []record.Field{*f, {Name: "k", Type: record.String}}}}}
 			target.Fields[1].Fields[0].Required = true
 			set := &Set{Mappings: []Mapping{
-				{SourceType: Expression, Source: *v.Expr, Destination: "v"}, {SourceType: Expression, Source: *v.Expr, Destination: "o.v"},
+				{SourceType: Expression, Source: *v.Expr, Destination: "v"},
+				{SourceType: Expression, Source: *v.Expr, Destination: "o.v"},
 				{SourceType: Static, Source: "x", Destination: "o.k"},
 			}}
 			agree(t, set, target, weir.Shape{}, lines)
@@ -334,6 +338,7 @@ func fieldDestinations(f *record.Field, at string) []string {
 		out = append(out, fieldDestinations(f.Elem, at+"[1]")...)
 	case record.Map:
 		out = append(out, fieldDestinations(f.Elem, at+".key")...)
+	default:
 	}
 	return out
 }
@@ -437,6 +442,7 @@ func (g generator) record() string {
 
 // scenario runs one random set over random records.
 func scenario(t *testing.T, seed uint64) {
+	t.Helper()
 	g := generator{rand.New(rand.NewPCG(seed, 11))}
 	target := &record.Schema{}
 	for i := range 1 + g.IntN(5) {

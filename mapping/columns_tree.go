@@ -76,7 +76,7 @@ func (l *scalarList) fill(w *Lane, c *record.Column, slow []int32) []int32 {
 	}
 	elems := int(start[n])
 	bad := w.takeSel()
-	_, bad = w.convert(&c.Kids[0], w.resolved(l.values), elems, l.elem, bad)
+	bad = w.convert(&c.Kids[0], w.resolved(l.values), elems, l.elem, bad)
 	row := 0
 	for _, e := range bad { // one bad element fails the list
 		for int(start[row+1]) <= int(e) {

@@ -165,6 +165,7 @@ func (w *Lane) appendScalar(dst []byte, s record.Span) (_ []byte, ok bool) {
 		return append(dst, "true"...), true
 	case record.SpanFalse:
 		return append(dst, "false"...), true
+	default:
 	}
 	return dst, false
 }
@@ -184,6 +185,7 @@ func (w *Lane) text(s record.Span) (record.Span, bool) {
 		buf, ok := w.appendScalar(w.sp.Buf, s)
 		w.sp.Buf = buf
 		return record.MakeSpan(record.SpanText, at, len(buf)-at), ok
+	default:
 	}
 	return 0, false
 }
@@ -240,6 +242,7 @@ func (w *Lane) span(v record.Value) record.Span {
 			w.sp.Buf = v.AppendNumber(w.sp.Buf)
 			return record.MakeSpan(record.SpanNumber, at, len(w.sp.Buf)-at)
 		}
+	default:
 	}
 	w.aside = append(w.aside, v)
 	return record.MakeSpan(spanAside, len(w.aside)-1, 0)

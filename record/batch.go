@@ -55,6 +55,7 @@ func NewColumn(f *Field) Column {
 		c.Kids = []Column{NewColumn(f.Elem)}
 	case Map:
 		c.Kids = []Column{NewColumn(&keyField), NewColumn(f.Elem)}
+	default: // a leaf
 	}
 	return c
 }

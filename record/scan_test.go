@@ -75,6 +75,7 @@ func spanValue(t *testing.T, b *Spans, s Span) any {
 		return missing{}
 	case SpanText, SpanEscaped:
 		return string(b.Text(s))
+	default:
 	}
 	var v any
 	if err := json.Unmarshal(s.In(b.Buf), &v); err != nil {
@@ -126,7 +127,7 @@ func judge(t *testing.T, sc *Scanner, p *Plan, slots map[string]int, text string
 	t.Helper()
 	var want []scanned
 	bad := 0
-	for _, line := range strings.Split(text, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		if strings.Trim(line, " \t\r") == "" {
 			continue
 		}

@@ -13,11 +13,11 @@ const (
 	high = 0x8080808080808080
 )
 
-// Four-byte literals, little endian: true, alse (false without its first letter), null.
+// Four-byte literals, little endian: true, false without its first letter, null.
 const (
-	wordTrue = 't' | 'r'<<8 | 'u'<<16 | 'e'<<24
-	wordAlse = 'a' | 'l'<<8 | 's'<<16 | 'e'<<24
-	wordNull = 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24
+	wordTrue  = 't' | 'r'<<8 | 'u'<<16 | 'e'<<24
+	wordFalse = 'a' | 'l'<<8 | 's'<<16 | 'e'<<24
+	wordNull  = 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24
 )
 
 // stops marks the bytes of x that end a run of plain text: quote, backslash, control character. The lowest mark is exact.
@@ -98,11 +98,11 @@ func hex4(b []byte) rune {
 func (s *Scanner) scalar(p int) int {
 	switch s.buf[p] {
 	case 't':
-		return s.literal(p, wordTrue, 4)
+		return s.literal(p, wordTrue)
 	case 'f':
-		return s.literal(p+1, wordAlse, 4)
+		return s.literal(p+1, wordFalse)
 	case 'n':
-		return s.literal(p, wordNull, 4)
+		return s.literal(p, wordNull)
 	}
 	q := numberEnd(s.buf, p)
 	if q < 0 {
@@ -111,11 +111,11 @@ func (s *Scanner) scalar(p int) int {
 	return q
 }
 
-func (s *Scanner) literal(p int, word uint32, n int) int {
+func (s *Scanner) literal(p int, word uint32) int {
 	if binary.LittleEndian.Uint32(s.buf[p:]) != word {
 		return s.fail(errSyntax, p)
 	}
-	return p + n
+	return p + 4
 }
 
 // number checks the grammar of a number and returns the position after it.
@@ -208,8 +208,8 @@ func (s *Scanner) skipRest(p, depth, base int) (int, int) {
 			p = s.blank(p)
 			c = s.buf[p]
 		}
-		switch {
-		case c == ',':
+		switch c {
+		case ',':
 			if p++; s.buf[p] <= ' ' {
 				p = s.blank(p)
 			}
@@ -217,7 +217,7 @@ func (s *Scanner) skipRest(p, depth, base int) (int, int) {
 				p = s.skipKey(p)
 			}
 			return p, depth
-		case c == s.stack[depth]:
+		case s.stack[depth]:
 			p++
 			if depth--; depth == base {
 				return p, depth

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -242,11 +243,11 @@ func (s *Scanner) value(p int, n *Node, depth int) int {
 			q = s.skip(p, depth)
 		}
 	case 't':
-		kind, q = SpanTrue, s.literal(p, wordTrue, 4)
+		kind, q = SpanTrue, s.literal(p, wordTrue)
 	case 'f':
-		kind, q = SpanFalse, s.literal(p+1, wordAlse, 4)
+		kind, q = SpanFalse, s.literal(p+1, wordFalse)
 	case 'n':
-		kind, q = SpanNull, s.literal(p, wordNull, 4)
+		kind, q = SpanNull, s.literal(p, wordNull)
 	default:
 		q = s.number(p)
 	}
@@ -305,7 +306,7 @@ func (s *Scanner) element(p int, n *Node, i, depth int) int {
 }
 
 // members reads the object at p. Keys are expected in the order seen before; any other order only costs a look-up.
-func (s *Scanner) members(p int, n *Node, depth int) int {
+func (s *Scanner) members(p int, n *Node, depth int) int { //nolint:gocyclo // the inner loop of the scan: taken apart it costs a tenth of its speed
 	if depth > MaxDepth {
 		return s.fail(errDepth, p)
 	}
@@ -345,8 +346,7 @@ func (s *Scanner) members(p int, n *Node, depth int) int {
 		if c := buf[p]; c == ' ' || c == '\t' || c == '\r' {
 			p = s.blank(p)
 		}
-		switch {
-		case next == nil:
+		if next == nil {
 			switch buf[p] {
 			case '"':
 				p, _ = s.text(p + 1)
@@ -356,7 +356,7 @@ func (s *Scanner) members(p int, n *Node, depth int) int {
 			default:
 				p = s.scalar(p)
 			}
-		default:
+		} else {
 			if next.visited == object {
 				s.forget(next)
 			}
@@ -432,10 +432,10 @@ func (s *Scanner) Unknown(yield func(path []string, name string, count int64)) {
 			}
 		}
 		for i, k := range n.kids {
-			walk(k, append(path[:len(path):len(path)], n.names[i]))
+			walk(k, append(slices.Clip(path), n.names[i]))
 		}
 		if n.elem != nil {
-			walk(n.elem, append(path[:len(path):len(path)], "[]"))
+			walk(n.elem, append(slices.Clip(path), "[]"))
 		}
 	}
 	walk(s.plan.root, nil)
