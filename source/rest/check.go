@@ -450,6 +450,12 @@ func (x *extension) expected(p *params) *params {
 			m[name] = json.RawMessage(`"x"`)
 		}
 	}
+	if x.Job != nil {
+		m[x.Job.As] = json.RawMessage(`"x"`)
+		for name := range x.Job.Keep {
+			m[name] = json.RawMessage(`"x"`)
+		}
+	}
 	if x.Paging != nil && x.Paging.Inject != nil && x.Paging.Inject.Path != "" {
 		m[x.Paging.Inject.Path] = json.RawMessage(`"x"`)
 	}

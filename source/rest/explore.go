@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"weir"
 )
@@ -17,6 +18,7 @@ import (
 const (
 	previewRows  = 100
 	previewBytes = 32 << 20
+	exploreJob   = 30 * time.Second // how long a job is waited for
 )
 
 // Explore answers an explore call (contract flow-service §5.5). root and folder list one entry, the answer itself; rest
@@ -94,9 +96,24 @@ func (s *Source) first(ctx context.Context, p *params, q weir.ExploreQuery) (*pl
 			return nil, in, weir.Errorf("CONNECTOR-1308-400", "the parent request %d of weir.partition gave no records, so there is nothing to preview", i+1)
 		}
 	}
+	var job *jobAt
+	if a.ext.Job != nil {
+		short := *a.ext.Job
+		short.Max = exploreJob.Seconds()
+		own, ext := *a, *a.ext
+		ext.Job, own.ext = &short, &ext
+		t.attributes = &own
+		if job, err = t.prepare(ctx, in.params, &t.window); err != nil {
+			return nil, in, err
+		}
+		in.params = job.params(in.params)
+	}
 	pl, err := s.plan(ctx, in.params, nil, a)
 	if err != nil {
 		return nil, in, err
+	}
+	if job != nil {
+		pl.req.link = job.Link
 	}
 	return pl, in, pagers[pl.def.paging.kind](&pl.def.paging).place(pl.req)
 }

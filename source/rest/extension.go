@@ -28,6 +28,7 @@ type extension struct {
 	Filter     string                     `json:"filter"`
 	Deleted    string                     `json:"deleted"`
 	Check      *checkRules                `json:"check"`
+	Job        *jobRules                  `json:"job"`
 	Explode    string                     `json:"explodeEmpty"` // drop (default) or keep
 
 	filter, deleted *expression
@@ -220,7 +221,7 @@ func parseExtension(raw json.RawMessage) (*extension, error) {
 	if err := d.Decode(x); err != nil {
 		return nil, weir.Errorf("CONNECTOR-1312-400", "attributes.weir cannot be read: %w", err)
 	}
-	for _, step := range []func() error{x.compilePaging, x.compileRules, x.compileRecords, x.compileParts} {
+	for _, step := range []func() error{x.compilePaging, x.compileRules, x.compileRecords, x.compileParts, x.compileJob} {
 		if err := step(); err != nil {
 			return nil, err
 		}

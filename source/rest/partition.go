@@ -36,6 +36,19 @@ type kept struct {
 	path path
 }
 
+// parseKept reads a map from names to paths, sorted by name.
+func parseKept(m map[string]string) ([]kept, error) {
+	var out []kept
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		p, err := parsePath(m[name])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, kept{name, p})
+	}
+	return out, nil
+}
+
 // maxParallel bounds partition.parallel.
 const maxParallel = 16
 
@@ -65,12 +78,8 @@ func (x *extension) compileParts() error {
 		if p.key, err = parsePath(p.Key); err != nil {
 			return err
 		}
-		for _, name := range slices.Sorted(maps.Keys(p.Keep)) {
-			k := kept{name: name}
-			if k.path, err = parsePath(p.Keep[name]); err != nil {
-				return err
-			}
-			p.keep = append(p.keep, k)
+		if p.keep, err = parseKept(p.Keep); err != nil {
+			return err
 		}
 	}
 	if len(x.Partition) > 0 && x.Paging != nil && x.Paging.Keep {

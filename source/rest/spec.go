@@ -84,8 +84,8 @@ func (a *attributes) UnmarshalJSON(raw []byte) error {
 }
 
 // with returns the attributes with the members of over in the place of their own; urlParams and weir are changed member
-// by member. partition is not inherited.
-func (a *attributes) with(over json.RawMessage) (*attributes, error) {
+// by member. partition, and what drop names of weir, is not inherited.
+func (a *attributes) with(over json.RawMessage, drop ...string) (*attributes, error) {
 	fail := func(err error) (*attributes, error) {
 		return nil, weir.Errorf("CONNECTOR-1312-400", "a stream or parent of attributes.weir cannot be read: %w", err)
 	}
@@ -115,7 +115,7 @@ func (a *attributes) with(over json.RawMessage) (*attributes, error) {
 	if err := merge("urlParams"); err != nil {
 		return fail(err)
 	}
-	if err := merge("weir", "partition"); err != nil {
+	if err := merge("weir", append(drop, "partition")...); err != nil {
 		return fail(err)
 	}
 	maps.Copy(base, change)

@@ -26,6 +26,7 @@ type walkAt struct {
 	Same     int             `json:"same,omitempty"` // full pages in a row with that hash
 	Elements int64           `json:"elements,omitempty"`
 	Requests int             `json:"requests,omitempty"`
+	Job      *jobAt          `json:"job,omitempty"`
 }
 
 // samePages is how many equal full pages in a row show that the source ignores its paging parameters.
@@ -216,14 +217,29 @@ func (c *cursorRules) place(r *request, w *weir.Window) error {
 
 // walk reads the pages of one slice.
 func (t *tour) walk(ctx context.Context, in where, w weir.Window, from *walkAt, here position, after *position) error {
-	pl, err := t.s.plan(ctx, in.params, &w, t.attributes)
+	p := in.params
+	var job *jobAt
+	var err error
+	if t.attributes.ext.Job != nil {
+		if from != nil && from.Job != nil {
+			job = from.Job
+		} else if job, err = t.prepare(ctx, p, &w); err != nil {
+			return err
+		}
+		p = job.params(p)
+	}
+	pl, err := t.s.plan(ctx, p, &w, t.attributes)
 	if err != nil {
 		return err
+	}
+	if job != nil {
+		pl.req.link = job.Link
 	}
 	rd, err := t.s.reader(pl, from)
 	if err != nil {
 		return err
 	}
+	rd.pos.Job = job
 	rd.refine.extras = in.extras
 	rd.lead = t.begin && from == nil
 	t.begin = false
@@ -244,6 +260,9 @@ func (t *tour) walk(ctx context.Context, in where, w weir.Window, from *walkAt, 
 	defer rd.release()
 	for more := true; more && err == nil; {
 		more, err = rd.page(ctx, t.send)
+	}
+	if err == nil && job != nil {
+		t.finish(ctx, p, &w)
 	}
 	return err
 }

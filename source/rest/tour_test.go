@@ -295,3 +295,34 @@ func TestPacked(t *testing.T) {
 		srv.Close()
 	}
 }
+
+// TestJobResumed: a run that goes on reads the result of the job it has, and an explore waits for a job too.
+func TestJobResumed(t *testing.T) {
+	var created atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page, _ := strconv.Atoi(r.FormValue("page"))
+		switch {
+		case r.Method == http.MethodPost:
+			fmt.Fprintf(w, `{"id":"j%d"}`, created.Add(1))
+		case page < 3:
+			fmt.Fprintf(w, `[{"job":%q,"page":%d}]`, r.URL.Path[1:], page)
+		default:
+			fmt.Fprint(w, `[]`)
+		}
+	}))
+	defer srv.Close()
+	b := binding(srv.URL, `{"urlParams":{"host":"$HOST","path":"/${job}"},"contentPath":{"path":"$"},"paginationParams":{"type":"PAGE","pageParamName":"page","limitValue":1},
+		"weir":{"job":{"create":{"urlParams":{"method":"POST","path":"/jobs"}},"id":"$.id"}}}`)
+	_, chunks, err := collect(t, open(t, b, nil), weir.Window{End: time.Now()}, nil)
+	if err != nil || len(chunks) != 4 {
+		t.Fatal(len(chunks), err)
+	}
+	records, _, err := collect(t, open(t, b, nil), weir.Window{End: time.Now()}, chunks[0].Next)
+	if err != nil || strings.Join(records, "") != `{"job":"j1","page":1}{"job":"j1","page":2}` || created.Load() != 1 {
+		t.Errorf("%s with %d jobs: %v", records, created.Load(), err)
+	}
+	p, err := open(t, b, nil).Explore(t.Context(), weir.ExploreQuery{ObjectType: "rest"})
+	if err != nil || len(p.Data) != 1 || string(p.Data[0]) != `{"job":"j2","page":0}` {
+		t.Errorf("%s %v", p.Data, err)
+	}
+}
