@@ -65,9 +65,6 @@ func (b *Bucket) Close() error { return b.b.Close() }
 // Local reports whether the bucket is a folder of this machine.
 func (b *Bucket) Local() bool { return b.scheme == "file" }
 
-// Remote reports whether objects travel over a network.
-func (b *Bucket) Remote() bool { return b.scheme == "s3" }
-
 // URI is the address of the object: file:///abs/…, s3://bucket/…. It is the same for the lifetime of the object.
 func (b *Bucket) URI(name string) string { return b.base + "/" + name }
 
