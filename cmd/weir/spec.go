@@ -21,6 +21,8 @@ type specCmd struct {
 	Check specCheckCmd `cmd:"" help:"Validate a connection spec."`
 	Try   specTryCmd   `cmd:"" help:"Read the first pages of a spec's source and show every request."`
 	Prove specProveCmd `cmd:"" help:"Run a spec against an upstream made from it, in every bad situation there is."`
+
+	Import specImportCmd `cmd:"" help:"Make a connection spec of an OpenAPI document, a curl command, a Postman collection or an Airbyte manifest."`
 }
 
 // specCheckCmd validates a spec.
@@ -284,4 +286,57 @@ func (c *specProveCmd) Run(a *app) error {
 		return exitError(1)
 	}
 	return nil
+}
+
+// specImportCmd makes a spec of another form.
+type specImportCmd struct {
+	From      string   `arg:"" help:"Form of the file: openapi, curl, postman or airbyte." enum:"openapi,curl,postman,airbyte"`
+	File      string   `arg:"" help:"OpenAPI 3 document, text of a curl command, Postman collection v2.1, or declarative manifest.yaml; - reads standard input."`
+	Out       string   `short:"o" help:"File for the spec; standard output if left out." placeholder:"FILE"`
+	Path      []string `help:"OpenAPI: path to take, as it stands in the document; repeat for more." placeholder:"PATH"`
+	Operation []string `help:"OpenAPI: operationId to take; repeat for more." placeholder:"ID"`
+}
+
+// Help is the long text of weir spec import --help.
+func (specImportCmd) Help() string {
+	return "Writes the spec, and on standard error the loss report: a line for every construct that was not carried over, or not with certainty. Check the spec with weir spec check and weir spec prove."
+}
+
+// Run imports one file.
+func (c *specImportCmd) Run(a *app) error {
+	var raw []byte
+	var err error
+	if c.File == "-" {
+		raw, err = io.ReadAll(a.stdin)
+	} else {
+		raw, err = os.ReadFile(c.File)
+	}
+	if err != nil {
+		return err
+	}
+	var got *author.Import
+	switch c.From {
+	case "openapi":
+		got, err = author.ImportOpenAPI(raw, author.OpenAPIOptions{Paths: c.Path, Operations: c.Operation})
+	case "curl":
+		got, err = author.ImportCurl(raw)
+	case "postman":
+		got, err = author.ImportPostman(raw)
+	default:
+		got, err = author.ImportAirbyte(raw)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	for _, l := range got.Losses {
+		fmt.Fprintf(a.stderr, "%s:%d %s  %s: %s\n", c.File, l.Line, orDash(l.Pointer), l.Construct, oneLine(l.Reason))
+	}
+	if len(got.Losses) == 0 {
+		fmt.Fprintln(a.stderr, "everything was carried over")
+	}
+	if c.Out != "" {
+		return os.WriteFile(c.Out, got.Spec, 0o644) //nolint:gosec // a spec holds no secrets
+	}
+	_, err = a.stdout.Write(got.Spec)
+	return err
 }
