@@ -37,7 +37,7 @@ var authenticators = map[string]func(*credentials) authenticator{
 	"oauth2clientcredentials": func(c *credentials) authenticator { return newGrant(c, "client_credentials") },
 	// Ours (authSpec[].attributes.weir).
 	"oauth2password": func(c *credentials) authenticator { return newGrant(c, "password") },
-	"bearertoken":    func(c *credentials) authenticator { return staticAuth{c} },
+	"bearertoken":    func(c *credentials) authenticator { return &staticAuth{c: c} },
 	"sessiontoken":   newSession,
 	"jwtbearer":      newJWT,
 	"hmacsignature":  func(c *credentials) authenticator { return hmacAuth{c} },

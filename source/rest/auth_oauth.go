@@ -138,6 +138,11 @@ func (a *refreshAuth) request(ctx context.Context, p map[string]json.RawMessage)
 	if err != nil {
 		return nil, err
 	}
+	return a.c.accept(p, answer, names)
+}
+
+// accept puts the tokens of an answer into a copy of the parameters, with the time they expire.
+func (c *credentials) accept(p, answer map[string]json.RawMessage, names override) (map[string]json.RawMessage, error) {
 	access := answer[names.AccessToken]
 	if t, ok := scalarText(access); !ok || t == "" {
 		return nil, weir.Errorf("CONNECTOR-1308-400", "the token address answered without %s", names.AccessToken)
@@ -149,7 +154,7 @@ func (a *refreshAuth) request(ctx context.Context, p map[string]json.RawMessage)
 	}
 	out["expirationDate"] = json.RawMessage(`"-1"`)
 	if life, ok := lifetime(answer[names.ExpiresIn]); ok {
-		out["expirationDate"] = quote(a.c.opt.Now().Add(life).UTC().Format(time.RFC3339Nano))
+		out["expirationDate"] = quote(c.opt.Now().Add(life).UTC().Format(time.RFC3339Nano))
 	}
 	return out, nil
 }

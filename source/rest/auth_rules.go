@@ -33,7 +33,8 @@ type authRules struct {
 	Service   string                     `json:"service"` // AWSSigV4
 	Region    string                     `json:"region"`
 	// ClientAuth is body (default) or basic: how the client shows itself at a token address.
-	ClientAuth string `json:"clientAuth"`
+	ClientAuth string        `json:"clientAuth"`
+	Consent    *consentRules `json:"consent"`
 }
 
 // loginRules ask for a session.
@@ -155,15 +156,38 @@ func (c *credentials) sendOr(d sendRules) sendRules {
 
 var bearer = sendRules{Header: "Authorization", Prefix: "Bearer "}
 
-// staticAuth sends a token that never changes.
-type staticAuth struct{ c *credentials }
-
-func (a staticAuth) apply(_ context.Context, r *request) error {
-	s := a.c.sendOr(bearer)
-	return s.put(r, a.c.text("token", "accessToken", "authKey1"))
+// staticAuth sends a token that never changes: the parameter token, or one of the list tokens. A refused token of a list
+// makes way for the next one; with a rule that refreshes on 429, several accounts share the work.
+type staticAuth struct {
+	c  *credentials
+	mu sync.Mutex
+	at int
 }
 
-func (staticAuth) renew(context.Context, *http.Request) (bool, error) { return false, nil }
+func (a *staticAuth) list() []string {
+	var many []string
+	if json.Unmarshal(a.c.params["tokens"], &many) == nil && len(many) > 0 {
+		return many
+	}
+	return []string{a.c.text("token", "accessToken", "authKey1")}
+}
+
+func (a *staticAuth) apply(_ context.Context, r *request) error {
+	all := a.list()
+	a.c.mask.add(all...)
+	a.mu.Lock()
+	token := all[a.at%len(all)]
+	a.mu.Unlock()
+	s := a.c.sendOr(bearer)
+	return s.put(r, token)
+}
+
+func (a *staticAuth) renew(context.Context, *http.Request) (bool, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.at++
+	return len(a.list()) > 1, nil
+}
 
 // newGrant is a token of an OAuth grant: client_credentials or password.
 func newGrant(c *credentials, grant string) authenticator {

@@ -50,6 +50,15 @@ func (s *Source) Explore(ctx context.Context, q weir.ExploreQuery) (weir.Preview
 		return weir.Preview{}, err
 	}
 	out := weir.Preview{Format: "hierarchical", Schema: pl.def.schema, Data: data}
+	if out.Schema == nil && pl.def.ext.SchemaFrom != nil {
+		a, err := s.attributes(p, q.Object, s.b.Params, q.Params)
+		if err != nil {
+			return weir.Preview{}, err
+		}
+		if out.Schema, err = s.schemaOf(ctx, in.params, a); err != nil {
+			return weir.Preview{}, err
+		}
+	}
 	if out.Schema == nil {
 		out.Schema = inferSchema(data)
 	}

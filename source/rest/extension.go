@@ -29,6 +29,7 @@ type extension struct {
 	Deleted    string                     `json:"deleted"`
 	Check      *checkRules                `json:"check"`
 	Job        *jobRules                  `json:"job"`
+	SchemaFrom *schemaRules               `json:"schemaFrom"`
 	Explode    string                     `json:"explodeEmpty"` // drop (default) or keep
 
 	filter, deleted *expression
@@ -221,7 +222,7 @@ func parseExtension(raw json.RawMessage) (*extension, error) {
 	if err := d.Decode(x); err != nil {
 		return nil, weir.Errorf("CONNECTOR-1312-400", "attributes.weir cannot be read: %w", err)
 	}
-	for _, step := range []func() error{x.compilePaging, x.compileRules, x.compileRecords, x.compileParts, x.compileJob} {
+	for _, step := range []func() error{x.compilePaging, x.compileRules, x.compileRecords, x.compileParts, x.compileJob, x.compileSchema} {
 		if err := step(); err != nil {
 			return nil, err
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // secretName matches parameter names whose values are never shown, whatever their schema says.
-var secretName = regexp.MustCompile(`(?i)(secret|passw(or)?d|passphrase|credential|private_?key|signature|assertion|(token|key|sig|jwt|auth|apikey|api_key|authkey|session_?id)\d*$)`)
+var secretName = regexp.MustCompile(`(?i)(secret|passw(or)?d|passphrase|credential|private_?key|signature|assertion|(tokens?|key|sig|jwt|auth|apikey|api_key|authkey|session_?id)\d*$)`)
 
 // masker removes secrets from texts that people see: known values everywhere, and telling query parameters of URLs.
 type masker struct {
