@@ -44,4 +44,15 @@ func TestMappingSetLimits(t *testing.T) {
 			}
 		}
 	}
+	id := strings.Repeat("0", 32)
+	for name, c := range map[string]struct{ body, code string }{
+		"10,001 records": {`{"data":[` + strings.Repeat(`{},`, 10_000) + `{}]}`, "MAPPER-3000-400"},
+		"10,000 records": {`{"data":[` + strings.Repeat(`{},`, 9_999) + `{}]}`, "MAPPER-3001-404"}, // only the set is missing
+		"8 MB":           {`{"data":["` + strings.Repeat("y", 8<<20) + `"]}`, "MAPPER-3001-404"},
+		"20 MB":          {`{"data":["` + strings.Repeat("y", 20<<20) + `"]}`, "MAPPER-3000-413"},
+	} {
+		if status, text := post("/mappingSets/"+id+"/diff", c.body); !strings.Contains(text, c.code) {
+			t.Errorf("diff of %s: status %d, %.200s", name, status, text)
+		}
+	}
 }

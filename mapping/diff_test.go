@@ -130,6 +130,10 @@ func TestDiff(t *testing.T) {
 			[]string{`{"id":1,"a":"x"}`, `{"id":1,"a":"7"}`, `{"id":1,"a":{"k":1}}`}, "records 3, same 3, warnings differ 2, \nage ~0 +0 -0 warn 2/2"},
 		{"uuid and now", "", expr("uuid()", "x") + `,` + expr("now()", "y"), `{"source":"a","destination":"z"},` + expr("now()", "y") + `,` + expr("uuid()", "x") + `,` + expr("uuid()", "w"),
 			[]string{`{}`, `{}`}, "records 2, changed 2, \nw ~0 +2 -0"},
+		{"uuid of a new mapping at the place of an old one", "", expr("uuid()", "x"), expr("uuid()", "w") + `,` + expr("uuid()", "x"), []string{`{}`}, "records 1, changed 1, \nw ~0 +1 -0"},
+		{"rejects in arrays", personSchema, id + `,{"source":"r[*].s","destination":"lines[*].sku"},{"source":"r[*].q","destination":"lines[*].qty"}`, id,
+			[]string{`{"id":1,"r":[{"q":1},{"s":"b","q":2}]}`, `{"id":1,"r":[{"s":"a","q":1},{"q":2}]}`}, "records 2, only from rejects 2, \nlines[*].sku ~0 +0 -0 reject 2/0"},
+		{"an empty object", "", `{"source":"a","destination":"x"}`, `{"source":"b","destination":"x"}`, []string{`{"a":{"n":1},"b":{"n":1,"k":{}}}`}, "records 1, changed 1, \nx.k ~0 +1 -0"},
 		{"no JSON", "", id, `{"source":"id","destination":"_id"}`, []string{`{"id":1}`, `{`, `{"id":2}`}, "records 3, same 2, unreadable 1, "},
 	}
 	for _, c := range cases {
