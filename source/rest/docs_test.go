@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -65,4 +66,39 @@ func propertyNames(v any) []string {
 		}
 	}
 	return out
+}
+
+// TestCoverageNames: every test that the page names exists.
+func TestCoverageNames(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/rest-extension.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tables, _ := strings.Cut(string(raw), "## Where each construct is tested")
+	var tests strings.Builder
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		src, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tests.Write(src)
+	}
+	n := 0
+	for _, m := range regexp.MustCompile("`(Test[A-Za-z0-9]+|[a-z]+/[a-z0-9_]+)`").FindAllStringSubmatch(tables, -1) {
+		n++
+		if name := m[1]; strings.HasPrefix(name, "Test") {
+			if !strings.Contains(tests.String(), "func "+name+"(") {
+				t.Errorf("there is no test %s", name)
+			}
+		} else if _, err := os.Stat("testdata/" + name + ".txt"); err != nil && name != "source/rest" {
+			t.Errorf("there is no script %s", name)
+		}
+	}
+	if n < 80 {
+		t.Errorf("%d names", n)
+	}
 }
