@@ -22,8 +22,8 @@ func ImportAirbyte(data []byte) (*Import, error) {
 	}
 	a := &airbyte{root: doc, l: &losses{}, d: &draft{name: "airbyte"}, config: map[string]bool{}, secret: map[string]bool{}}
 	doc = a.resolve(doc, nil, nil, 0)
-	if doc == nil {
-		return nil, errors.New("the references of the manifest go round in circles")
+	if doc == nil || a.count > maxResolved {
+		return nil, errors.New("the references of the manifest go round in circles, or unfold to far too much")
 	}
 	a.doc = doc
 	a.known(doc, "version", "type", "definitions", "streams", "spec", "check", "metadata", "schemas", "api_budget", "concurrency_level", "description")
@@ -67,6 +67,7 @@ type airbyte struct {
 	config    map[string]bool // members of config that are used
 	secret    map[string]bool // by an authenticator
 	authKey   string
+	count     int
 	names     []string
 	list      []*request
 }
@@ -78,12 +79,18 @@ func (a *airbyte) first() string {
 	return a.l.list[0].String()
 }
 
-// maxResolve bounds the nesting of references.
-const maxResolve = 60
+// maxResolve bounds the nesting of references, maxResolved the values of the document with all of them in place.
+const (
+	maxResolve  = 60
+	maxResolved = 200_000
+)
 
 // resolve follows $ref and hands $parameters down: those nearer to a component win over those further out.
 func (a *airbyte) resolve(n, params *node, path []*node, depth int) *node {
 	if n == nil || depth > maxResolve {
+		return nil
+	}
+	if a.count++; a.count > maxResolved {
 		return nil
 	}
 	if n.kind == scalarNode {

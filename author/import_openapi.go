@@ -34,6 +34,9 @@ func ImportOpenAPI(data []byte, opt OpenAPIOptions) (*Import, error) {
 	for i, path := range paths.names {
 		o.path(path, o.deref(paths.values[i]))
 	}
+	if o.count > maxResolved {
+		return nil, errors.New("the references of the document unfold to far too much")
+	}
 	if len(o.list) == 0 {
 		return nil, errors.New("no operation answers with an array of records; choose one with --path or --operation")
 	}
@@ -51,10 +54,14 @@ type openapi struct {
 	base  string
 	names []string
 	list  []*request
+	count int
 }
 
 // deref follows references inside the document.
 func (o *openapi) deref(n *node) *node {
+	if o.count++; o.count > maxResolved {
+		return nil
+	}
 	for range 32 {
 		ref := n.str("$ref")
 		if ref == "" {

@@ -22,6 +22,7 @@ type specCmd struct {
 	Try   specTryCmd   `cmd:"" help:"Read the first pages of a spec's source and show every request."`
 	Prove specProveCmd `cmd:"" help:"Run a spec against an upstream made from it, in every bad situation there is."`
 
+	Docs   specDocsCmd   `cmd:"" help:"Write a documentation page of a spec in Markdown."`
 	Import specImportCmd `cmd:"" help:"Make a connection spec of an OpenAPI document, a curl command, a Postman collection or an Airbyte manifest."`
 }
 
@@ -338,5 +339,28 @@ func (c *specImportCmd) Run(a *app) error {
 		return os.WriteFile(c.Out, got.Spec, 0o644) //nolint:gosec // a spec holds no secrets
 	}
 	_, err = a.stdout.Write(got.Spec)
+	return err
+}
+
+// specDocsCmd writes a documentation page.
+type specDocsCmd struct {
+	File string `arg:"" help:"Connection spec (JSON file)." type:"existingfile"`
+	Out  string `short:"o" help:"File for the page; standard output if left out." placeholder:"FILE"`
+}
+
+// Run writes the page.
+func (c *specDocsCmd) Run(a *app) error {
+	raw, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	page, err := author.Docs(a.ctx, raw)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	if c.Out != "" {
+		return os.WriteFile(c.Out, []byte(page), 0o644) //nolint:gosec // a page for everybody
+	}
+	_, err = io.WriteString(a.stdout, page)
 	return err
 }
