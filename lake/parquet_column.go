@@ -54,6 +54,7 @@ type column struct {
 	dict   dictionary
 	noDict bool // from here on this row group is plain
 	way    pressWay
+	groups int // finished row groups
 	chunk  chunk
 }
 
@@ -335,7 +336,9 @@ func (c *column) finish(p *press) chunk {
 	c.chunk = chunk{stats: bounds{phys: c.phys}}
 	c.dict.reset()
 	c.noDict = c.plan == dictNever
-	c.way = pressTry
+	if c.groups++; c.groups%tryGroups == 0 {
+		c.way = pressTry
+	}
 	return done
 }
 

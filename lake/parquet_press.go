@@ -11,7 +11,7 @@ import (
 //
 // Every page is a zstd frame, made in one of two ways. The usual one searches for repetitions. Values without any (hashes, ids, times)
 // only waste that search: there a frame of entropy-coded literals is hardly longer and costs a quarter. Each column finds out which on
-// the first page of a row group.
+// its first page, and now and then again.
 type press struct {
 	enc  *zstd.Encoder
 	huff huff0.Scratch
@@ -43,6 +43,8 @@ const (
 const (
 	// tryBytes is how long a page must be to tell which way is better.
 	tryBytes = 16 << 10
+	// tryGroups is after how many row groups a column finds out again.
+	tryGroups = 8
 	// worth is the share by which literals may be longer for their speed: a tenth.
 	worth = 10
 )
