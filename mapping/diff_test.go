@@ -63,8 +63,16 @@ func brief(r *DiffReport) string {
 		name string
 		n    int64
 	}{
-		{"records", r.Records}, {"same", r.Same}, {"changed", r.Changed}, {"only from rejects", r.OnlyRejectedByFrom}, {"only to rejects", r.OnlyRejectedByTo},
-		{"both reject", r.RejectedByBoth}, {"rejects differ", r.RejectsDiffer}, {"warnings differ", r.WarningsDiffer}, {"unreadable", r.Unreadable}, {"others", r.OtherDestinations},
+		{"records", r.Records},
+		{"same", r.Same},
+		{"changed", r.Changed},
+		{"only from rejects", r.OnlyRejectedByFrom},
+		{"only to rejects", r.OnlyRejectedByTo},
+		{"both reject", r.RejectedByBoth},
+		{"rejects differ", r.RejectsDiffer},
+		{"warnings differ", r.WarningsDiffer},
+		{"unreadable", r.Unreadable},
+		{"others", r.OtherDestinations},
 	} {
 		if c.n > 0 {
 			fmt.Fprintf(&b, "%s %d, ", c.name, c.n)
