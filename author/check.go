@@ -191,7 +191,7 @@ var needs = map[string][]string{
 func (c *checker) credentials(a *node) {
 	kind, props := foldName(a.str("type")), a.path("spec", "properties")
 	for _, name := range needs[kind] {
-		if props.get(name) == nil && !(name == "username" && props.get("userName") != nil) {
+		if props.get(name) == nil && (name != "username" || props.get("userName") == nil) {
 			c.add(a.at+"/spec/properties/"+name, "CONNECTOR-1304-400", true, "auth type %s needs the parameter %s, which the schema does not list", a.str("type"), name)
 		}
 	}

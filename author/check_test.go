@@ -36,7 +36,7 @@ func TestCheckFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		faults := Check(raw)
-		for _, line := range strings.Split(strings.TrimSpace(string(want)), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSpace(string(want)), "\n") {
 			at, part, _ := strings.Cut(line, ": ")
 			found := false
 			for _, f := range faults {

@@ -354,9 +354,11 @@ func (g *gate) grant(w http.ResponseWriter, q *inquiry) {
 // signIn is the login address: every parameter that the login names must be there.
 func (g *gate) signIn(w http.ResponseWriter, q *inquiry) {
 	all := q.r.URL.RawQuery + " " + string(q.raw)
+	var allSb357 strings.Builder
 	for _, list := range q.r.Header {
-		all += " " + strings.Join(list, " ")
+		allSb357.WriteString(" " + strings.Join(list, " "))
 	}
+	all += allSb357.String()
 	if plain, err := url.QueryUnescape(all); err == nil {
 		all += " " + plain
 	}

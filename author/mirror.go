@@ -287,11 +287,13 @@ func (w *windowModel) within(at, start, end time.Time) bool {
 // family is the prefix of serials: the keys of the parents as the request shows them.
 func (m *mirror) family(q *inquiry) string {
 	out := ""
+	var outSb290 strings.Builder
 	for i := range q.level {
 		if text, ok := m.parentOf(q, i); ok {
-			out += text + "-"
+			outSb290.WriteString(text + "-")
 		}
 	}
+	out += outSb290.String()
 	return out
 }
 

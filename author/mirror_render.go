@@ -60,8 +60,8 @@ func (m *mirror) render(q *inquiry, v *view) (body []byte, h http.Header, kind s
 			}
 		}
 	}
-	for i := len(q.res.decode) - 1; i >= 0; i-- {
-		out = pack(q.res.decode[i], out)
+	for _, v := range slices.Backward(q.res.decode) {
+		out = pack(v, out)
 	}
 	return out, h, kind
 }

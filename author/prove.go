@@ -238,7 +238,7 @@ func (t *trial) serials(data []byte, records int) ([]string, error) {
 		if g == nil {
 			return nil, fmt.Errorf("a record came through without its serial: %.200s", strings.TrimSpace(line))
 		}
-		if i := strings.Index(line, `"note":"`); i >= 0 && !strings.HasPrefix(line[i+8:], note(strings.TrimSuffix(strings.TrimSuffix(g[1], ".0"), ".1"))) && !strings.HasPrefix(line[i+8:], `"`) {
+		if _, after, ok := strings.Cut(line, `"note":"`); ok && !strings.HasPrefix(after, note(strings.TrimSuffix(strings.TrimSuffix(g[1], ".0"), ".1"))) && !strings.HasPrefix(after, `"`) {
 			return nil, fmt.Errorf("a value changed on its way: %.200s", strings.TrimSpace(line))
 		}
 		out = append(out, g[1])
