@@ -330,6 +330,9 @@ func TestPromotePassThrough(t *testing.T) {
 	if counts["INGEST-1420-199 y"] != 2 || counts["MAPPER-3700-199 o"] != 1 || counts["MAPPER-3700-199 m.k"] != 1 || r.Warned != 1 || r.Out != 3 {
 		t.Errorf("counts %v, %d rows with warnings", counts, r.Warned)
 	}
+	if len(r.Warnings) != 2 || r.Warnings[1].Code != "INGEST-1420-199" || r.Warnings[1].RecordCount != 2 || !strings.Contains(r.Warnings[1].Message, "y (2)") {
+		t.Errorf("warnings %+v", r.Warnings)
+	}
 }
 
 func TestPromoteEmptyStage(t *testing.T) {

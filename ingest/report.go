@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"weir"
+	"weir/mapping"
 )
 
 // messages are what the entries of a report say, by code.
@@ -36,17 +37,27 @@ func (p *promotion) report() Report {
 	slices.SortFunc(r.Columns, func(a, b ColumnCount) int {
 		return cmp.Or(-cmp.Compare(a.Rows, b.Rows), strings.Compare(a.Column, b.Column), strings.Compare(a.Code, b.Code))
 	})
+	lost, dropped := ofCode(r.Columns, mapping.CodeNullified), ofCode(r.Columns, mapping.CodeUnknownMember)
 	if r.Warned > 0 {
-		r.Warnings = append(r.Warnings, weir.RunError{Code: "MAPPER-3700-199", Message: warningText(r.Columns), RecordCount: r.Warned})
+		text := warningText("Rows were ingested with columns left empty, because a value could not be mapped or converted: ", lost)
+		r.Warnings = append(r.Warnings, weir.RunError{Code: mapping.CodeNullified, Message: text, RecordCount: r.Warned})
+	}
+	if len(dropped) > 0 { // at least as many rows as the member that came most often
+		text := warningText("Members that the schema does not have were dropped: ", dropped)
+		r.Warnings = append(r.Warnings, weir.RunError{Code: mapping.CodeUnknownMember, Message: text, RecordCount: dropped[0].Rows})
 	}
 	return r
 }
 
+func ofCode(columns []ColumnCount, code string) []ColumnCount {
+	return slices.DeleteFunc(slices.Clone(columns), func(c ColumnCount) bool { return c.Code != code })
+}
+
 // warningText names the columns that lost most values.
-func warningText(columns []ColumnCount) string {
+func warningText(text string, columns []ColumnCount) string {
 	const most = 5
 	var b strings.Builder
-	b.WriteString("Rows were ingested with columns left empty, because a value could not be mapped or converted: ")
+	b.WriteString(text)
 	for i, c := range columns {
 		if i == most {
 			fmt.Fprintf(&b, " and %d more", len(columns)-most)
