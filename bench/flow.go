@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -458,9 +459,7 @@ func tenantWork(root string) (fields doc, rules []doc, err error) {
 		case "_id":
 		case "_weir":
 			own, _ := p["properties"].(map[string]any)
-			for k, v := range own {
-				props[k] = v
-			}
+			maps.Copy(props, own)
 		default:
 			props[name] = p
 		}

@@ -293,8 +293,10 @@ func (s *server) testFlow(up string, page int, schedule map[string]any) (dataset
 		"allOf": []any{object{"$ref": "#/definitions/x"}},
 	})
 	schema := s.post(registryPath+"/tenant/schemas", object{"title": "schema " + name, "type": "object", "allOf": []any{
-		object{"$ref": "https://ns.adobe.com/xdm/context/profile"}, object{"$ref": "https://ns.adobe.com/xdm/context/profile-person-details"},
-		object{"$ref": "https://ns.adobe.com/xdm/context/profile-personal-details"}, object{"$ref": group},
+		object{"$ref": "https://ns.adobe.com/xdm/context/profile"},
+		object{"$ref": "https://ns.adobe.com/xdm/context/profile-person-details"},
+		object{"$ref": "https://ns.adobe.com/xdm/context/profile-personal-details"},
+		object{"$ref": group},
 	}})
 	dataset = s.post(catalogPath+"/dataSets", object{"name": name, "schemaRef": object{"id": schema, "contentType": schemaType}})
 	target := s.post(flowServicePath+"/targetConnections", object{

@@ -252,8 +252,7 @@ func (c *specProveCmd) Run(a *app) error {
 		return err
 	}
 	proofs, err := author.Prove(a.ctx, raw, author.ProveOptions{AuthSpec: c.AuthSpec, Stream: c.Stream, Params: params})
-	var coded *weir.Error
-	if errors.As(err, &coded) {
+	if _, ok := errors.AsType[*weir.Error](err); ok {
 		return fmt.Errorf("no upstream can be made from %s: %w", c.File, err)
 	}
 	if err != nil {

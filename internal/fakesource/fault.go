@@ -3,6 +3,7 @@ package fakesource
 import (
 	"bytes"
 	"compress/gzip"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -51,9 +52,7 @@ func (srv *Server) spoil(w http.ResponseWriter, r *http.Request, f *Fault, body 
 	answers := srv.answers
 	h, out, status := srv.answer(r, body)
 	srv.answers = answers // the page was not given
-	for name, v := range h {
-		w.Header()[name] = v
-	}
+	maps.Copy(w.Header(), h)
 	half := out[:len(out)/2]
 	switch f.Kind {
 	case "cut":

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -104,9 +105,7 @@ func (srv *Server) page(w http.ResponseWriter, r *http.Request, body []byte) {
 }
 
 func (srv *Server) send(w http.ResponseWriter, r *http.Request, h http.Header, out []byte, status int) {
-	for name, v := range h {
-		w.Header()[name] = v
-	}
+	maps.Copy(w.Header(), h)
 	if srv.s.Gzip && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
