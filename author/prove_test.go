@@ -1,13 +1,16 @@
 package author
 
 import (
+	"strings"
 	"testing"
 
 	"weir/specs"
 )
 
-// openDefects are situations that the engine does not bear yet: an empty NDJSON body is taken for one that broke off.
-var openDefects = map[string]string{"mixpanel": "empty source", "amplitude-export": "empty source"}
+// openDefect is a situation that the engine does not bear yet: an empty NDJSON body is taken for one that broke off.
+func openDefect(spec string, r Result) bool {
+	return r.Situation == "empty source" && strings.Contains(spec, `"ndjson"`) && strings.Contains(r.Note, "cut off")
+}
 
 // TestProveBuiltIn proves every built-in spec that describes a request, every stream of it, with every auth spec.
 func TestProveBuiltIn(t *testing.T) {
@@ -32,7 +35,7 @@ func TestProveBuiltIn(t *testing.T) {
 				}
 				for _, p := range proofs {
 					for _, r := range p.Results {
-						if r.Outcome == Failed && openDefects[s.File] == r.Situation {
+						if r.Outcome == Failed && openDefect(string(s.Body), r) {
 							t.Logf("known: %s: %s: %s", s.File, r.Situation, r.Note)
 						} else if r.Outcome == Failed {
 							t.Errorf("%s %s: %s: %s (%d records, %d requests)", p.Stream, p.AuthSpec, r.Situation, r.Note, r.Records, r.Requests)
