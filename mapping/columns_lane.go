@@ -17,6 +17,7 @@ type Lane struct {
 	env   *Env
 
 	n        int // records of the batch
+	limit    int // records of the next one
 	sources  [][]record.Span
 	lent     [][]record.Span // vectors to take back after the batch
 	live     []sourceAlt
@@ -47,6 +48,13 @@ type Lane struct {
 	rows       int64            // rows with at least one
 }
 
+// A batch whose mappings make more text than madeBytes is followed by one of half the records: a function can make a megabyte of a letter. The first
+// batch is small for that reason.
+const (
+	madeBytes = 8 << 20
+	firstRows = 32
+)
+
 // slowRow is one value to compute or convert by the general path.
 type slowRow struct {
 	row  int32
@@ -64,7 +72,7 @@ type warning struct {
 func (p *Program) NewLane(run string, now time.Time) *Lane {
 	w := &Lane{
 		p: p, scan: record.NewScanner(p.plan), sp: record.NewSpans(p.plan, p.rows), batch: record.NewBatch(p.target), env: NewEnv(run, now),
-		sources: make([][]record.Span, len(p.sources)), literals: make([]record.Span, p.literals),
+		limit: firstRows, sources: make([][]record.Span, len(p.sources)), literals: make([]record.Span, p.literals),
 		common: make([][]record.Span, len(p.commons)), ready: make([]bool, len(p.commons)),
 		bad: make([]uint8, p.rows), counts: map[string]int64{}, trees: make([]treeState, len(p.tasks)), sel: make([]int32, 0, p.rows),
 	}
@@ -96,6 +104,7 @@ func (w *Lane) Warnings(yield func(code, column string, rows int64)) {
 // Scan reads lines of buf[p:end], which must be followed by [record.Pad] zero bytes, and makes a batch of them. It returns where the
 // next batch starts. position identifies buf[0] among all records of the run.
 func (w *Lane) Scan(buf []byte, p, end int, position int64) int {
+	w.sp.Limit(w.limit)
 	p = w.scan.Scan(w.sp, buf, p, end)
 	w.position = position
 	w.n = w.sp.N
@@ -110,6 +119,11 @@ func (w *Lane) Scan(buf []byte, p, end int, position int64) int {
 	w.p.root.check(w)
 	w.judge()
 	w.batch.Buf, w.batch.Rows = w.sp.Buf, w.n
+	if len(w.sp.Buf)-len(buf) > madeBytes {
+		w.limit = max(w.n/2, 1)
+	} else {
+		w.limit = min(2*w.limit, w.p.rows)
+	}
 	for _, v := range w.lent {
 		w.give(v)
 	}

@@ -568,3 +568,28 @@ func TestProgramArrays(t *testing.T) {
 		}
 	}
 }
+
+// TestLaneBoundsMadeText maps letters to long texts: the buffer must not grow with the batch.
+func TestLaneBoundsMadeText(t *testing.T) {
+	target := &record.Schema{Fields: []record.Field{{Name: "a", Type: record.String}, {Name: "b", Type: record.String}}}
+	set := &Set{Mappings: []Mapping{
+		{SourceType: Expression, Source: `lpad(x, 400000, "-")`, Destination: "a"}, {SourceType: Expression, Source: `rpad(x, 400000, "-")`, Destination: "b"},
+	}}
+	p, err := NewProgram(set, target, weir.Shape{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lane := p.NewLane("", time.Now())
+	text := strings.Repeat(`{"x":"y"}`+"\n", 600)
+	buf := append([]byte(text), make([]byte, record.Pad)...)
+	rows, most := 0, 0
+	for at := 0; at < len(text); {
+		at = lane.Scan(buf, at, len(text), 0)
+		rows += lane.Batch().Rows
+		most = max(most, len(lane.Batch().Buf))
+		buf = lane.Batch().Buf[:len(buf)]
+	}
+	if rows != 600 || most > 48<<20 {
+		t.Errorf("%d rows, a buffer of %d bytes", rows, most)
+	}
+}

@@ -298,6 +298,9 @@ func NewSpans(p *Plan, rows int) *Spans {
 	return b
 }
 
+// Limit makes the next scans take at most n records, or as many as the batch was made for.
+func (b *Spans) Limit(n int) { b.max = min(max(n, 1), len(b.Off)) }
+
 // Untouched reports whether a column of level 0 is absent in every record of the batch.
 func (b *Spans) Untouched(slot int) bool { return !b.touched[slot] }
 
