@@ -66,7 +66,7 @@ func (rd *reader) fly(ctx context.Context) {
 	}
 	if rd.ahead.cancel == nil {
 		ctx, rd.ahead.cancel = context.WithCancel(ctx)
-		rd.ahead.ctx = ctx
+		rd.ahead.ctx = ctx //nolint:fatcontext // made once, for all flights
 	}
 	for len(rd.ahead.flights) < n-1 {
 		f := &flight{chunks: make(chan weir.Chunk, 1)}

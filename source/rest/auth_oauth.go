@@ -191,8 +191,12 @@ func (c *credentials) override() override {
 		to   *string
 		text string
 	}{
-		{&o.AccessToken, "access_token"}, {&o.RefreshToken, "refresh_token"}, {&o.ExpiresIn, "expires_in"},
-		{&o.ClientID, "client_id"}, {&o.ClientSecret, "client_secret"}, {&o.Method, http.MethodPost},
+		{&o.AccessToken, "access_token"},
+		{&o.RefreshToken, "refresh_token"},
+		{&o.ExpiresIn, "expires_in"},
+		{&o.ClientID, "client_id"},
+		{&o.ClientSecret, "client_secret"},
+		{&o.Method, http.MethodPost},
 	} {
 		if *d.to == "" {
 			*d.to = d.text
@@ -342,8 +346,7 @@ func (t *tokenCache) get(ctx context.Context, key, refused string, now func() ti
 
 // cause words a transport error without the address, which may hold secrets.
 func cause(err error) string {
-	var ue *url.Error
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
 	}
 	return err.Error()

@@ -265,8 +265,7 @@ func findings(pointer string, err error) []weir.Finding {
 	if err == nil {
 		return nil
 	}
-	var known *weir.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*weir.Error](err); ok {
 		return []weir.Finding{{Code: known.Code, Pointer: pointer, Message: known.Message}}
 	}
 	return []weir.Finding{{Code: "CONNECTOR-1014-400", Pointer: pointer, Message: err.Error()}}
@@ -300,8 +299,7 @@ func checkSchema(schema, value json.RawMessage, at string) []weir.Finding {
 	if err != nil {
 		return requiredOnly(sch, v, at)
 	}
-	var ve *jsonschema.ValidationError
-	if errors.As(compiled.Validate(coerce(sch, v)), &ve) {
+	if ve, ok := errors.AsType[*jsonschema.ValidationError](compiled.Validate(coerce(sch, v))); ok {
 		var out []weir.Finding
 		leaves(ve, at, &out)
 		return out
@@ -369,7 +367,7 @@ func missing(at, name string) weir.Finding {
 	case "scheduleParams":
 		code = "CONNECTOR-1317-400"
 	}
-	return weir.Finding{Code: code, Pointer: at + "/" + pointerEscape(name), Message: fmt.Sprintf("%s is missing", name)}
+	return weir.Finding{Code: code, Pointer: at + "/" + pointerEscape(name), Message: name + " is missing"}
 }
 
 func pointerEscape(s string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(s) }
@@ -382,9 +380,11 @@ func leaves(e *jsonschema.ValidationError, at string, out *[]weir.Finding) {
 		}
 		return
 	}
+	var atSb385 strings.Builder
 	for _, part := range e.InstanceLocation {
-		at += "/" + pointerEscape(part)
+		atSb385.WriteString("/" + pointerEscape(part))
 	}
+	at += atSb385.String()
 	if req, ok := e.ErrorKind.(*kind.Required); ok {
 		for _, name := range req.Missing {
 			*out = append(*out, missing(at, name))

@@ -98,8 +98,7 @@ func (c *cutter) run(r io.Reader) error {
 	c.scan = scanner{buf: c.cap[:0]}
 	defer c.spool.drop()
 	err := c.document()
-	var syn *syntaxError
-	if errors.As(err, &syn) {
+	if syn, ok := errors.AsType[*syntaxError](err); ok {
 		err = &syntaxError{int(c.base) + syn.at, syn.msg}
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html/charset"
@@ -81,8 +82,7 @@ func (r *xmlReader) step() error {
 
 // xmlFault tells a cut document from a wrong one.
 func xmlFault(err error) error {
-	var syntax *xml.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*xml.SyntaxError](err); ok {
 		if strings.Contains(syntax.Msg, "unexpected EOF") {
 			return errTruncated
 		}
@@ -199,7 +199,7 @@ func (r *xmlReader) element(t xml.StartElement, within []string) (any, error) {
 		o.set(r.attribute(a.Name), a.Value)
 	}
 	var text strings.Builder
-	at := append(within[:len(within):len(within)], t.Name.Local)
+	at := append(slices.Clip(within), t.Name.Local)
 	for {
 		tok, err := r.in.RawToken()
 		if errors.Is(err, io.EOF) {
@@ -245,7 +245,7 @@ func (r *xmlReader) add(o *object, name string, v any, within []string) {
 		o.set(name, append(list, v))
 	case has:
 		o.set(name, []any{old, v})
-	case r.declared(append(within[:len(within):len(within)], name)):
+	case r.declared(append(slices.Clip(within), name)):
 		o.set(name, []any{v})
 	default:
 		o.set(name, v)

@@ -119,7 +119,7 @@ func (e *expander) expand(re *regexp.Regexp, s string, enc func(string) string) 
 			return enc(v)
 		}
 		v, ok := e.params.text(name)
-		if !ok && !(e.blanks && e.params.has(name)) {
+		if !ok && (!e.blanks || !e.params.has(name)) {
 			e.lack(name)
 			return m
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -431,10 +432,8 @@ func parseDuration(text string) (time.Duration, error) {
 }
 
 func oneOf(where, got string, allowed ...string) error {
-	for _, a := range allowed {
-		if got == a {
-			return nil
-		}
+	if slices.Contains(allowed, got) {
+		return nil
 	}
 	return weir.Errorf("CONNECTOR-1312-400", "weir.%s %q is not one of %s", where, got, strings.Trim(strings.Join(allowed, ", "), ", "))
 }

@@ -323,7 +323,12 @@ func TestRetryAfter(t *testing.T) {
 		value, date string
 		want        time.Duration
 	}{
-		{"", "", 0}, {"3", "", 3 * time.Second}, {"1.5", "", 1500 * time.Millisecond}, {"-4", "", 0}, {"soon", "", 0}, {"99999999999", "", 0},
+		{"", "", 0},
+		{"3", "", 3 * time.Second},
+		{"1.5", "", 1500 * time.Millisecond},
+		{"-4", "", 0},
+		{"soon", "", 0},
+		{"99999999999", "", 0},
 		{"Thu, 01 Jan 2026 00:00:05 GMT", "", 5 * time.Second},
 		{"Thu, 01 Jan 2026 00:00:05 GMT", "Thu, 01 Jan 2026 00:00:03 GMT", 2 * time.Second},
 		{"Wed, 31 Dec 2025 00:00:05 GMT", "", 0},

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -370,8 +371,6 @@ func (a *answer) vars() map[string]any {
 	if a.url != nil {
 		out["url"] = a.url.String()
 	}
-	for name, v := range a.base {
-		out[name] = v
-	}
+	maps.Copy(out, a.base)
 	return out
 }

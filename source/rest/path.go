@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -148,9 +149,9 @@ func (p path) array() path {
 
 // last is the name of the last member on the path, or "".
 func (p path) last() string {
-	for i := len(p) - 1; i >= 0; i-- {
-		if p[i].kind == byName {
-			return p[i].name
+	for _, v := range slices.Backward(p) {
+		if v.kind == byName {
+			return v.name
 		}
 	}
 	return ""

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"maps"
 	"strconv"
 	"time"
 
@@ -43,9 +44,7 @@ func (f *refiner) put(pre, rec, post []byte) error {
 	var deleted bool
 	if f.rules.filter != nil || f.rules.deleted != nil {
 		vars := map[string]any{"record": toCEL(whole)}
-		for name, v := range f.vars {
-			vars[name] = v
-		}
+		maps.Copy(vars, f.vars)
 		if f.rules.filter != nil {
 			if keep, err := f.rules.filter.truth(vars); err != nil || !keep {
 				f.dropped++

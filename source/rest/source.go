@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -177,8 +178,8 @@ func (s *Source) plan(ctx context.Context, p *params, w *weir.Window, a *attribu
 // vars are the parameters for expressions.
 func (p *params) vars() map[string]any {
 	out := map[string]any{}
-	for i := len(p.layers) - 1; i >= 0; i-- {
-		for name, raw := range p.layers[i] {
+	for _, v := range slices.Backward(p.layers) {
+		for name, raw := range v {
 			out[name] = toCEL(raw)
 		}
 	}

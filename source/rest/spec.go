@@ -274,7 +274,7 @@ func (a *attributes) define(e *expander) (*definition, error) {
 // checkProbes refuses to look at a value that holds the record array: it would have to be kept in memory whole.
 func (d *definition) checkProbes() error {
 	for _, p := range d.probes() {
-		if n := len(p); n <= len(d.content.path) && slices.Equal(p, d.content.path[:n]) && !(n == len(d.content.path) && d.paging.endPath != nil && slices.Equal(p, d.paging.endPath)) {
+		if n := len(p); n <= len(d.content.path) && slices.Equal(p, d.content.path[:n]) && (n != len(d.content.path) || d.paging.endPath == nil || !slices.Equal(p, d.paging.endPath)) {
 			return weir.Errorf("CONNECTOR-1312-400", "%s holds the records and cannot be read by paging or rules; expressions have elements, first and last", p)
 		}
 	}
@@ -352,7 +352,7 @@ func pairs(where string, raw json.RawMessage) ([]pair, error) {
 	}
 	if raw[0] == '"' {
 		var out []pair
-		for _, item := range strings.Split(unquote(raw), ",") {
+		for item := range strings.SplitSeq(unquote(raw), ",") {
 			if item = strings.TrimSpace(item); item == "" {
 				continue
 			}

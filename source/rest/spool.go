@@ -3,13 +3,14 @@ package rest
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 )
 
 // spoolBound is how much of a page waits in memory; beyond it a temporary file takes over.
-const spoolBound = 4 << 20
+const spoolBound = 8 << 20
 
 // spool holds records, one a line, that wait for the members behind their array: in memory up to a bound, then in an
 // unlinked temporary file.
@@ -62,8 +63,8 @@ func (s *spool) each(fn func(raw []byte) error) error {
 	var long []byte
 	for {
 		part, err := r.ReadSlice('\n')
-		switch err {
-		case nil:
+		switch {
+		case err == nil:
 			if len(long) > 0 {
 				part = append(long, part...)
 				long = part[:0]
@@ -71,9 +72,9 @@ func (s *spool) each(fn func(raw []byte) error) error {
 			if err := fn(part[:len(part)-1]); err != nil {
 				return err
 			}
-		case bufio.ErrBufferFull:
+		case errors.Is(err, bufio.ErrBufferFull):
 			long = append(long, part...)
-		case io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		default:
 			return err

@@ -69,8 +69,10 @@ func (s *Source) check(ctx context.Context, a *attributes) error {
 				return err
 			}
 		}
-		an := &answer{url: resp.Request.URL, status: resp.StatusCode, header: resp.Header, elements: cut.elements, total: int64(cut.elements), requests: 1,
-			values: map[string]json.RawMessage{}, first: cut.first, last: cut.last, base: pl.vars}
+		an := &answer{
+			url: resp.Request.URL, status: resp.StatusCode, header: resp.Header, elements: cut.elements, total: int64(cut.elements), requests: 1,
+			values: map[string]json.RawMessage{}, first: cut.first, last: cut.last, base: pl.vars,
+		}
 		for i, p := range probe {
 			an.values[p.String()] = cut.probes[i]
 		}
@@ -121,7 +123,7 @@ func (s *Source) read(ctx context.Context, address string, limit int64) ([]byte,
 			n, err := resp.body.Read(buf)
 			raw = append(raw, buf[:n]...)
 			if err != nil {
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					return nil
 				}
 				return err
