@@ -222,9 +222,11 @@ func (p *page) journey() {
 	p.call("POST", "/flowservice/connections", body, idAnswer)
 	p.line("### 2. Explore\n\nThe first page of records, and the schema inferred from them.\n")
 	query := "objectType=rest&object=json&fileType=json&preview=true"
+	var querySb225 strings.Builder
 	for i, n := range s.params.names {
-		query += "&" + n + "=" + strings.ReplaceAll(plainText(s.params.values[i]), " ", "%20")
+		querySb225.WriteString("&" + n + "=" + strings.ReplaceAll(plainText(s.params.values[i]), " ", "%20"))
 	}
+	query += querySb225.String()
 	data := make([]any, len(p.preview))
 	for i, r := range p.preview {
 		data[i] = r

@@ -69,8 +69,10 @@ func TestProveAuth(t *testing.T) {
 
 // TestTry shows requests, decisions and records of a real server, and no secret.
 func TestTry(t *testing.T) {
-	fake := fakesource.New(fakesource.Scenario{Path: "/items", Records: 25, Content: "items", Paging: fakesource.Paging{Type: "offset", Limit: "limit", Size: 10},
-		Auth: fakesource.Auth{Type: "query", Name: "key", Value: "very-secret-key"}})
+	fake := fakesource.New(fakesource.Scenario{
+		Path: "/items", Records: 25, Content: "items", Paging: fakesource.Paging{Type: "offset", Limit: "limit", Size: 10},
+		Auth: fakesource.Auth{Type: "query", Name: "key", Value: "very-secret-key"},
+	})
 	srv := httptest.NewServer(fake)
 	defer srv.Close()
 	spec := `{"name":"x","authSpec":[{"name":"k","type":"KeyBased","spec":{"properties":{"authKey1":{"type":"string","restAttributes":{"queryParamName":"key"}}},"required":["authKey1"]}}],

@@ -325,7 +325,7 @@ func (g *gate) issue() string {
 func (g *gate) grant(w http.ResponseWriter, q *inquiry) {
 	form, _ := q.body.(map[string]any)
 	text := func(name string) string { s, _ := form[name].(string); return s }
-	ok := true
+	var ok bool
 	switch g.kind {
 	case "jwtbearer":
 		_, err := jwt.Parse(text("assertion"), func(*jwt.Token) (any, error) { return g.public, nil }, jwt.WithoutClaimsValidation())

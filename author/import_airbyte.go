@@ -86,7 +86,7 @@ const (
 )
 
 // resolve follows $ref and hands $parameters down: those nearer to a component win over those further out.
-func (a *airbyte) resolve(n, params *node, path []*node, depth int) *node {
+func (a *airbyte) resolve(n, params *node, path []*node, depth int) *node { //nolint:gocyclo // follows references and parameters in one walk
 	if n == nil || depth > maxResolve {
 		return nil
 	}
@@ -387,7 +387,7 @@ func (a *airbyte) body(q *node, r *request, c *cursorImport) {
 	}
 	switch {
 	case j.isObject():
-		tree := a.tree(j, c, "$", r)
+		tree := a.tree(j, c, "$")
 		if r.method == "POST" {
 			r.body = tree
 		} else {
@@ -407,7 +407,7 @@ func (a *airbyte) body(q *node, r *request, c *cursorImport) {
 }
 
 // tree fills the texts of a body.
-func (a *airbyte) tree(n *node, c *cursorImport, at string, r *request) any {
+func (a *airbyte) tree(n *node, c *cursorImport, at string) any {
 	switch n.kind {
 	case objectNode:
 		o := &object{}
@@ -419,13 +419,13 @@ func (a *airbyte) tree(n *node, c *cursorImport, at string, r *request) any {
 			if c.takes(a, n.values[i], obj("body", here)) {
 				continue
 			}
-			o.set(name, a.tree(n.values[i], c, here, r))
+			o.set(name, a.tree(n.values[i], c, here))
 		}
 		return o
 	case listNode:
 		out := []any{}
 		for i, v := range n.values {
-			out = append(out, a.tree(v, c, at+"["+strconv.Itoa(i)+"]", r))
+			out = append(out, a.tree(v, c, at+"["+strconv.Itoa(i)+"]"))
 		}
 		return out
 	}
@@ -587,20 +587,21 @@ func (a *airbyte) selector(s *node, r *request) {
 	switch t := a.kind(x); t {
 	case "DpathExtractor", "":
 		a.known(x, "field_path")
-		path := "$"
+		var path strings.Builder
+		path.WriteString("$")
 		for _, f := range a.field(x, "field_path").list() {
 			text := a.template(f, "field_path")
 			switch {
 			case text == "*" || text == "**":
-				path += "[*]"
+				path.WriteString("[*]")
 				if text == "**" {
 					a.l.add(f, "field_path **", "any depth is not carried over; one level is read")
 				}
 			case text != "":
-				path += member(text)
+				path.WriteString(member(text))
 			}
 		}
-		r.content = path
+		r.content = path.String()
 	case "Custom":
 	default:
 		a.l.add(x, t, "this extractor is not carried over; the whole answer is taken for the array")

@@ -78,7 +78,7 @@ func (c *cursorImport) takes(a *airbyte, v *node, at *object) bool {
 }
 
 // write puts the cursor into a request definition.
-func (c *cursorImport) write(r *request) {
+func (c *cursorImport) write(r *request) { //nolint:gocyclo // one case for each member of a cursor
 	if c == nil {
 		return
 	}

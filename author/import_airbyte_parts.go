@@ -79,9 +79,11 @@ func (a *airbyte) option(n *node) (in, name string) {
 	case "body_json":
 		if p := n.get("field_path"); p != nil {
 			path := "$"
+			var pathSb82 strings.Builder
 			for _, s := range p.list() {
-				path += member(a.template(s, "field_path"))
+				pathSb82.WriteString(member(a.template(s, "field_path")))
 			}
+			path += pathSb82.String()
 			return "body", path
 		}
 		return "body", "$" + member(name)
@@ -170,13 +172,15 @@ func (a *airbyte) limitInPath(r *request, limit, size string) {
 
 func pathOf(members []string) string {
 	p := "$"
+	var pSb173 strings.Builder
 	for _, m := range members {
 		if i, ok := strings.CutPrefix(m, "\x00"); ok {
-			p += "[" + i + "]"
+			pSb173.WriteString("[" + i + "]")
 		} else {
-			p += member(m)
+			pSb173.WriteString(member(m))
 		}
 	}
+	p += pSb173.String()
 	return p
 }
 
@@ -536,17 +540,21 @@ func (a *airbyte) parents(p *node, r *request, depth int) []any {
 	}
 	as := paramName(a.template(a.field(c, "partition_field"), "partition_field"))
 	key := "$"
+	var keySb539 strings.Builder
 	for part := range strings.SplitSeq(a.template(a.field(c, "parent_key"), "parent_key"), ".") {
-		key += member(part)
+		keySb539.WriteString(member(part))
 	}
+	key += keySb539.String()
 	level := obj("parent", parentAttributes(parent), "key", key, "as", as)
 	keep := &object{}
 	for _, f := range c.get("extra_fields").list() {
 		path := "$"
 		names := texts(f)
+		var pathSb547 strings.Builder
 		for _, s := range names {
-			path += member(s)
+			pathSb547.WriteString(member(s))
 		}
+		path += pathSb547.String()
 		if len(names) > 0 {
 			keep.set(paramName(names[len(names)-1]), path)
 		}

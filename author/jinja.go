@@ -1,6 +1,7 @@
 package author
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -85,7 +86,7 @@ func (p *jinjaParser) take(texts ...string) (string, bool) {
 
 func (p *jinjaParser) ternary() (*expr, error) {
 	if p.depth++; p.depth > 60 {
-		return nil, fmt.Errorf("it is nested too deeply")
+		return nil, errors.New("it is nested too deeply")
 	}
 	defer func() { p.depth-- }()
 	e, err := p.binary(0)
@@ -118,7 +119,7 @@ func (p *jinjaParser) binary(level int) (*expr, error) {
 	if jinjaLevels[level][0] == "not" {
 		if _, ok := p.take("not"); ok {
 			if p.depth++; p.depth > 60 {
-				return nil, fmt.Errorf("it is nested too deeply")
+				return nil, errors.New("it is nested too deeply")
 			}
 			defer func() { p.depth-- }()
 			e, err := p.binary(level)
@@ -163,7 +164,7 @@ func (p *jinjaParser) postfix() (*expr, error) {
 			w := p.peek()
 			p.at++
 			if w.kind != "name" && w.kind != "number" {
-				return nil, fmt.Errorf("a name is missing after the dot")
+				return nil, errors.New("a name is missing after the dot")
 			}
 			e = &expr{op: "member", text: w.text, args: []*expr{e}}
 		case p.peek().text == "[" && p.peek().kind == "op":
@@ -173,7 +174,7 @@ func (p *jinjaParser) postfix() (*expr, error) {
 				return nil, ierr
 			}
 			if _, ok := p.take("]"); !ok {
-				return nil, fmt.Errorf("slices are not understood")
+				return nil, errors.New("slices are not understood")
 			}
 			if index.op == "text" {
 				e = &expr{op: "member", text: index.text, args: []*expr{e}}
@@ -218,7 +219,7 @@ func (p *jinjaParser) arguments() ([]*expr, error) {
 		}
 		out = append(out, a)
 		if _, ok := p.take(","); !ok && p.peek().text != ")" {
-			return nil, fmt.Errorf("an argument list does not end, or has named arguments")
+			return nil, errors.New("an argument list does not end, or has named arguments")
 		}
 	}
 }
@@ -226,7 +227,7 @@ func (p *jinjaParser) arguments() ([]*expr, error) {
 func (p *jinjaParser) primary() (*expr, error) {
 	w := p.peek()
 	if w.kind == "end" {
-		return nil, fmt.Errorf("the expression is cut off")
+		return nil, errors.New("the expression is cut off")
 	}
 	p.at++
 	switch w.kind {
@@ -245,7 +246,7 @@ func (p *jinjaParser) primary() (*expr, error) {
 	case "(":
 		e, err := p.ternary()
 		if _, ok := p.take(")"); err == nil && !ok {
-			err = fmt.Errorf("a parenthesis is not closed")
+			err = errors.New("a parenthesis is not closed")
 		}
 		return e, err
 	case "-":
@@ -253,7 +254,7 @@ func (p *jinjaParser) primary() (*expr, error) {
 		if err == nil && e.op == "number" {
 			return &expr{op: "number", text: "-" + e.text}, nil
 		}
-		return nil, fmt.Errorf("a minus sign is not understood here")
+		return nil, errors.New("a minus sign is not understood here")
 	case "[":
 		l := &expr{op: "list"}
 		for {
@@ -266,7 +267,7 @@ func (p *jinjaParser) primary() (*expr, error) {
 			}
 			l.args = append(l.args, e)
 			if _, ok := p.take(","); !ok && p.peek().text != "]" {
-				return nil, fmt.Errorf("a list does not end")
+				return nil, errors.New("a list does not end")
 			}
 		}
 	}
@@ -325,7 +326,7 @@ func celPath(root string, members []string) (text string, has bool, err error) {
 		switch {
 		case strings.HasPrefix(m, "\x00"):
 			if strings.HasPrefix(m, "\x00-") {
-				return "", false, fmt.Errorf("an index from the end is not known")
+				return "", false, errors.New("an index from the end is not known")
 			}
 			name, has = name+"["+m[1:]+"]", false
 		case plainIdent.MatchString(m) && !celReserved[m]:
@@ -436,7 +437,7 @@ func (e *expr) celFilter() (string, error) {
 	switch e.text {
 	case "length", "count":
 		if x == "page" {
-			return "", fmt.Errorf("the length of the whole answer is not known")
+			return "", errors.New("the length of the whole answer is not known")
 		}
 		return "size(" + x + ")", nil
 	case "int":
@@ -526,7 +527,7 @@ func (e *expr) untruth() (string, error) {
 func (e *expr) is(want bool) (string, error) {
 	root, members, ok := e.args[0].path()
 	if !ok || len(members) == 0 {
-		return "", fmt.Errorf("a test of this is not known")
+		return "", errors.New("a test of this is not known")
 	}
 	text, has, err := celPath(root, members)
 	if err != nil || !has {
@@ -552,7 +553,7 @@ type template struct {
 func parseTemplate(s string) (*template, error) {
 	t := &template{}
 	if strings.Contains(s, "{%") {
-		return nil, fmt.Errorf("{%% … %%} blocks are not carried over")
+		return nil, errors.New("{%% … %%} blocks are not carried over")
 	}
 	for {
 		i := strings.Index(s, "{{")
@@ -562,7 +563,7 @@ func parseTemplate(s string) (*template, error) {
 		}
 		j := jinjaEnd(s[i+2:])
 		if j < 0 {
-			return nil, fmt.Errorf("an expression does not end")
+			return nil, errors.New("an expression does not end")
 		}
 		e, err := parseJinja(strings.TrimSpace(s[i+2 : i+2+j]))
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -334,9 +335,7 @@ func (m *mirror) page(w http.ResponseWriter, q *inquiry, c *call) {
 		m.calls = append(m.calls, *c)
 		panic(http.ErrAbortHandler)
 	}
-	for name, list := range header {
-		w.Header()[name] = list
-	}
+	maps.Copy(w.Header(), header)
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	c.status = http.StatusOK

@@ -180,7 +180,7 @@ func (w *windowModel) stamp(r row) any {
 }
 
 // tellNext puts what the paging reads into the answer and its headers. It returns the answer without its records.
-func (m *mirror) tellNext(q *inquiry, v *view, rows []map[string]any, h http.Header) any {
+func (m *mirror) tellNext(q *inquiry, v *view, rows []map[string]any, h http.Header) any { //nolint:gocyclo // one case for each way to tell of a next page
 	res := q.res
 	tree := any(map[string]any{})
 	next := v.to

@@ -58,20 +58,19 @@ type resource struct {
 
 // windowModel says where the bounds of a window show in a request.
 type windowModel struct {
-	start, end       locus
-	startIs, endIs   *timePattern
-	advance          []*regexp.Regexp // incremental, backfill
-	names            [][]string       // of the groups of each
-	closed           bool
-	step             string
-	base             string
-	align            string
-	lookback         string
-	field            []rest.Step
-	fieldFormat      string
-	filter           bool
-	coarse           bool
-	incrementalSlice bool
+	start, end     locus
+	startIs, endIs *timePattern
+	advance        []*regexp.Regexp // incremental, backfill
+	names          [][]string       // of the groups of each
+	closed         bool
+	step           string
+	base           string
+	align          string
+	lookback       string
+	field          []rest.Step
+	fieldFormat    string
+	filter         bool
+	coarse         bool
 }
 
 func (w *windowModel) asked() bool {
@@ -383,9 +382,9 @@ func (r *resource) readWindow(a, w *node, f *filler) (err error) {
 }
 
 // readAdvance turns the texts of an ADVANCE schedule into patterns.
-func (m *windowModel) readAdvance(s *node) {
+func (w *windowModel) readAdvance(s *node) {
 	p := newTimePattern(s.str("paramFormat"))
-	m.startIs, m.endIs = p, p
+	w.startIs, w.endIs = p, p
 	for _, text := range []string{s.str("incremental"), s.str("backfill")} {
 		if !strings.Contains(text, "{START_TIME}") && !strings.Contains(text, "{END_TIME}") {
 			continue
@@ -406,8 +405,8 @@ func (m *windowModel) readAdvance(s *node) {
 			b.WriteString(regexp.QuoteMeta(text[:at]) + "(" + p.pattern() + ")")
 			text = text[at+len(name):]
 		}
-		m.advance = append(m.advance, regexp.MustCompile(b.String()+regexp.QuoteMeta(text)))
-		m.names = append(m.names, names)
+		w.advance = append(w.advance, regexp.MustCompile(b.String()+regexp.QuoteMeta(text)))
+		w.names = append(w.names, names)
 	}
 }
 

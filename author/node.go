@@ -318,20 +318,6 @@ func (n *node) json() json.RawMessage {
 	return raw
 }
 
-// clone copies the value; at is where the copy stands.
-func (n *node) clone() *node {
-	if n == nil {
-		return nil
-	}
-	c := *n
-	c.names = slices.Clone(n.names)
-	c.values = make([]*node, len(n.values))
-	for i, v := range n.values {
-		c.values[i] = v.clone()
-	}
-	return &c
-}
-
 // each calls fn with every value below and at n.
 func (n *node) each(fn func(*node)) {
 	if n == nil {

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +13,7 @@ import (
 )
 
 // quiet drops what the server says of connections that were dropped on purpose.
-var quiet = log.New(io.Discard, "", 0)
+var quiet = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 
 func plainRun(ctx context.Context, t *trial) (string, error) {
 	_, err := t.complete(ctx)
@@ -22,7 +21,7 @@ func plainRun(ctx context.Context, t *trial) (string, error) {
 }
 
 // shortPages hides records after paging, and where the paging bears it a whole page.
-func shortPages(ctx context.Context, t *trial) (string, error) {
+func shortPages(ctx context.Context, t *trial) (string, error) { //nolint:gocyclo // a situation reads from top to bottom
 	r := t.s.own()
 	size := r.pageSize()
 	if r.kind == "NONE" || r.records == "single" {

@@ -74,7 +74,7 @@ func (s *subject) authSpec(name string) *node {
 }
 
 // values gives the source parameters and the plain auth parameters values.
-func (s *subject) values(auth *node, c choice) {
+func (s *subject) values(auth *node, c choice) { //nolint:gocyclo // one case for each kind of parameter
 	used := map[string]bool{}
 	s.doc.path("sourceSpec", "attributes").each(func(n *node) {
 		for _, m := range openName.FindAllStringSubmatch(n.text(), -1) {

@@ -16,7 +16,7 @@ type timePattern struct {
 }
 
 // newTimePattern compiles a pattern; "" is the usual one.
-func newTimePattern(pattern string) *timePattern {
+func newTimePattern(pattern string) *timePattern { //nolint:gocyclo // one case for each letter of a pattern
 	switch strings.ToLower(pattern) {
 	case "epoch", "unix", "epochseconds":
 		return &timePattern{epoch: "seconds", text: `\d+`}

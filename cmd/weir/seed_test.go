@@ -97,6 +97,7 @@ func (s *server) request(method, path string, header map[string]string, body str
 // TestSeedWalkThrough is the documented journey (flow-service §12.1), call by call.
 func TestSeedWalkThrough(t *testing.T) {
 	databases(t, func(t *testing.T, args ...string) {
+		t.Helper()
 		up := mailchimp(t)
 		s := newServer(t, append(args, "--auth", "open", "--source-host", "6360f136-5980-4111-8bdf-15d29eab3b5a="+up.URL)...)
 		s.start("")

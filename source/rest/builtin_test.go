@@ -136,6 +136,7 @@ func TestBuiltins(t *testing.T) {
 }
 
 func run(t *testing.T, sp specs.Spec, c builtinCase) {
+	t.Helper()
 	const records = 250
 	if c.want == 0 {
 		c.want = records

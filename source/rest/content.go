@@ -108,6 +108,10 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 
 func (c *cutter) document() error {
 	b, err := c.token()
+	if c.stream && errors.Is(err, errTruncated) {
+		c.found = true // a stream of no documents
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 )
 
 // cutAll cuts one document and returns the records.
-func cutAll(t testing.TB, content, explode json.RawMessage, r io.Reader, window, spoolSize int) ([]string, *cutter, error) {
-	t.Helper()
+func cutAll(tb testing.TB, content, explode json.RawMessage, r io.Reader, window, spoolSize int) ([]string, *cutter, error) {
+	tb.Helper()
 	e := &expander{params: &params{}}
 	sel, _, err := parseSelector("contentPath", content, e)
 	if err != nil {

@@ -22,7 +22,7 @@ func TestExplore(t *testing.T) {
 	srv := httptest.NewServer(fake)
 	defer srv.Close()
 	const auth = `"authSpec":[{"name":"b","type":"BasicAuthentication"}],"sourceSpec"`
-	make := func(attributes string, password string) *Source {
+	newSource := func(attributes string, password string) *Source {
 		b := binding(srv.URL, attributes)
 		b.Spec = json.RawMessage(strings.Replace(string(b.Spec), `"sourceSpec"`, auth, 1))
 		b.AuthSpec, b.Auth = "b", json.RawMessage(`{"username":"u","password":"`+password+`"}`)
@@ -34,7 +34,7 @@ func TestExplore(t *testing.T) {
 	q := weir.ExploreQuery{ObjectType: "REST", Params: json.RawMessage(`{"what":"items"}`)}
 
 	// 82: object form: records, wrapped, at most 100, one request, no window (and R4).
-	s := make(attributes(`{"path":"$.items","skipAttributes":["skip"],"overrideWrapperAttribute":"item"}`, ""), "password-1")
+	s := newSource(attributes(`{"path":"$.items","skipAttributes":["skip"],"overrideWrapperAttribute":"item"}`, ""), "password-1")
 	p, err := s.Explore(t.Context(), q)
 	if err != nil || len(p.Data) != 100 || !strings.HasPrefix(string(p.Data[0]), `{"total":3,"item":{"id":0,`) || p.Format != "hierarchical" {
 		t.Fatalf("%v %d %.60s", err, len(p.Data), p.Data)
@@ -47,17 +47,17 @@ func TestExplore(t *testing.T) {
 		t.Errorf("schema %s", p.Schema)
 	}
 	// 79: string form: the raw page.
-	s = make(attributes(`"$.items"`, ""), "password-1")
+	s = newSource(attributes(`"$.items"`, ""), "password-1")
 	if p, err = s.Explore(t.Context(), q); err != nil || len(p.Data) != 1 || !strings.HasSuffix(string(p.Data[0]), `"total":3,"skip":1}`) {
 		t.Errorf("%v %d", err, len(p.Data))
 	}
 	// The spec may ask for it, and may bring the schema.
-	s = make(attributes(`{"path":"$.items"}`, `,"preview":"raw","schema":{"type":"object","title":"fixed"}`), "password-1")
+	s = newSource(attributes(`{"path":"$.items"}`, `,"preview":"raw","schema":{"type":"object","title":"fixed"}`), "password-1")
 	if p, err = s.Explore(t.Context(), q); err != nil || len(p.Data) != 1 || string(p.Schema) != `{"type":"object","title":"fixed"}` {
 		t.Errorf("%v %d %s", err, len(p.Data), p.Schema)
 	}
 	// 83: a refusal is a 4xx with the source's message.
-	s = make(attributes(`"$.items"`, ""), "wrong-password")
+	s = newSource(attributes(`"$.items"`, ""), "wrong-password")
 	_, err = s.Explore(t.Context(), q)
 	var e *weir.Error
 	if !errors.As(err, &e) || e.Status() != 400 || !strings.Contains(e.Message, "the credentials are not valid") {

@@ -145,7 +145,7 @@ type response struct {
 func (s *Source) fetch(ctx context.Context, r *request, use func(*response) error) error {
 	renewed := false
 	for attempt := 1; ; attempt++ {
-		req, resp, f, err := s.attempt(ctx, r, use)
+		req, resp, f, err := s.attempt(ctx, r, use) //nolint:bodyclose // attempt has closed it
 		switch {
 		case err != nil:
 			return err

@@ -108,5 +108,3 @@ func (n *node) at(i int) *node {
 	}
 	return n.all
 }
-
-func (n *node) deeper() bool { return len(n.names) > 0 || len(n.spots) > 0 || n.all != nil }

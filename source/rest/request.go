@@ -129,7 +129,7 @@ var plainHeaders = map[string]bool{"Accept": true, "Accept-Language": true, "Acc
 // harmless ones, and auth, which adds the authentication, is not asked.
 func (r *request) build(ctx context.Context, auth authenticator) (*http.Request, error) {
 	c := r.clone()
-	address := ""
+	var address string
 	if c.link != "" {
 		u, err := url.Parse(c.link)
 		if err != nil {

@@ -298,6 +298,7 @@ func (sc *script) checkSays(t *testing.T, chunks []weir.Chunk, waits []string) {
 
 // resume starts again from every checkpoint: the rest of the requests and records must be the same.
 func (sc *script) resume(t *testing.T, file string, st *stage, chunks []weir.Chunk, got []string) {
+	t.Helper()
 	if !strings.Contains(file, "/page/") || sc.err != "" || len(chunks) != len(sc.exchanges) {
 		return // with retries, pages and exchanges are not one to one
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"weir"
@@ -62,7 +63,7 @@ func outline(raw []byte, at path, out *[]found) {
 		return
 	}
 	members(raw, func(name, value []byte) bool {
-		outline(value, append(at[:len(at):len(at)], step{name: unquote(name)}), out)
+		outline(value, append(slices.Clip(at), step{name: unquote(name)}), out)
 		return true
 	})
 }
