@@ -553,7 +553,7 @@ type template struct {
 func parseTemplate(s string) (*template, error) {
 	t := &template{}
 	if strings.Contains(s, "{%") {
-		return nil, errors.New("{%% … %%} blocks are not carried over")
+		return nil, errors.New("{% … %} blocks are not carried over")
 	}
 	for {
 		i := strings.Index(s, "{{")
