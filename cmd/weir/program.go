@@ -151,7 +151,8 @@ func (p *program) makeEngine(l *lake.Lake) error {
 	if err != nil {
 		return err
 	}
-	options := rest.Options{AllowPrivate: private, Log: p.log}
+	// One client for all sources of the process: connections, short-lived tokens and rate budgets are shared.
+	options := rest.Options{AllowPrivate: private, Client: rest.NewClient(private), Log: p.log}
 	p.engine = &flow.Engine{
 		Store: p.store, Lake: l, Hosts: f.SourceHost, PublicURL: strings.TrimRight(p.serve.PublicURL, "/"),
 		Workers: f.Workers, PromoteThreads: f.Threads, LeaseTTL: f.LeaseTTL, Log: p.log, Fail: failpoint(),

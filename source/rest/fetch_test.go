@@ -26,10 +26,24 @@ func binding(url, attributes string) weir.Binding {
 
 const offsetSource = `{"urlParams":{"host":"$HOST","path":"/items","method":"GET"},"contentPath":{"path":"$.items"},"paginationParams":{"type":"OFFSET","limitName":"limit","limitValue":7,"offSetName":"offset"}}`
 
+// impatient is for sources that hang: a busy machine needs no longer for an answer that comes at all.
+func impatient(o *Options) {
+	o.Limits.Idle, o.Limits.Header = 250*time.Millisecond, 250*time.Millisecond
+}
+
+// waits is impatient for the kinds of faults that hang.
+func waits(kind string) func(*Options) {
+	return func(o *Options) {
+		if kind == "hang" || kind == "stall" {
+			impatient(o)
+		}
+	}
+}
+
 func open(t *testing.T, b weir.Binding, change func(*Options)) *Source {
 	t.Helper()
 	opt := testOptions()
-	opt.Limits = Limits{Attempts: 4, Idle: 80 * time.Millisecond, Header: 80 * time.Millisecond}
+	opt.Limits = Limits{Attempts: 4, Idle: time.Minute, Header: time.Minute}
 	if change != nil {
 		change(&opt)
 	}
@@ -51,7 +65,7 @@ func TestFaultsAreRetried(t *testing.T) {
 				})
 				srv := httptest.NewServer(fake)
 				defer srv.Close()
-				s := open(t, binding(srv.URL, offsetSource), nil)
+				s := open(t, binding(srv.URL, offsetSource), waits(kind))
 				records, chunks, err := collect(t, s, weir.Window{End: time.Now()}, nil)
 				if err != nil || len(records) != 40 || len(chunks) != 6 {
 					t.Fatalf("%d records in %d chunks, %v", len(records), len(chunks), err)
@@ -79,9 +93,7 @@ func TestFaultsThatStay(t *testing.T) {
 			defer srv.Close()
 			s := open(t, binding(srv.URL, offsetSource), func(o *Options) {
 				o.Limits.Attempts = 2
-				if kind == "bomb" { // takes its time to make
-					o.Limits.Header = time.Minute
-				}
+				waits(kind)(o)
 			})
 			records, _, err := collect(t, s, weir.Window{End: time.Now()}, nil)
 			var e *weir.Error
@@ -115,7 +127,10 @@ func TestDrip(t *testing.T) {
 	}))
 	defer srv.Close()
 	defer close(stop)
-	s := open(t, binding(srv.URL, `{"urlParams":{"host":"$HOST","path":"/"},"contentPath":"$"}`), func(o *Options) { o.Limits.Attempts = 1 })
+	s := open(t, binding(srv.URL, `{"urlParams":{"host":"$HOST","path":"/"},"contentPath":"$"}`), func(o *Options) {
+		impatient(o)
+		o.Limits.Attempts = 1
+	})
 	_, _, err := collect(t, s, weir.Window{End: time.Now()}, nil)
 	if weir.CodeOf(err) != "CONNECTOR-1012-504" {
 		t.Errorf("%v", err)
