@@ -83,6 +83,9 @@ func (e *Engine) tick(tx *store.Tx, t store.Tick) (next time.Time, err error) {
 	now := e.Now()
 	if st.Active != "" {
 		e.Log.Info("tick skipped, the flow's previous run is still going", "flow", flow.ID, "run", st.Active)
+		if f.ScheduleParams.Frequency == "once" { // its only tick waits for the on-demand run
+			return now.Add(tickPoll), nil
+		}
 	} else {
 		kind := "scheduled"
 		if f.ScheduleParams.Frequency == "once" {
