@@ -511,3 +511,13 @@ func FuzzSourceParams(f *testing.F) {
 		}
 	})
 }
+
+// TestExtensionSchemaIsServed: authors point their editors at it.
+func TestExtensionSchemaIsServed(t *testing.T) {
+	s := New(Config{})
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi/"+extensionSchema, nil))
+	if w.Code != http.StatusOK || !json.Valid(w.Body.Bytes()) || w.Header().Get("Content-Type") != "application/schema+json" {
+		t.Errorf("%d %s %.80s", w.Code, w.Header().Get("Content-Type"), w.Body)
+	}
+}

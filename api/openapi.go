@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"weir"
+	"weir/specs"
 )
 
 //go:embed openapi/*.yaml
@@ -25,8 +26,14 @@ func listDocuments(c *call) (reply, error) {
 	return ok(out), nil
 }
 
+// extensionSchema is the JSON Schema of what connection specs may say beyond the vendor's attributes.
+const extensionSchema = "weir-extension.schema.json"
+
 // getDocument is GET /openapi/{name}.
 func getDocument(c *call) (reply, error) {
+	if c.param("name") == extensionSchema {
+		return ok([]byte(specs.Extension())).with("Content-Type", "application/schema+json"), nil
+	}
 	for _, sv := range c.server.served {
 		if sv.document != "" && sv.document == c.param("name") {
 			b, err := documents.ReadFile("openapi/" + sv.document)
