@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"weir"
+	"weir/source/rest"
 	"weir/specs"
 	"weir/store"
 )
@@ -55,7 +56,23 @@ func checkSpec(c *call, _ *store.Tx, ch *change) error {
 			return fault("CONNECTOR-1312-400", "/"+name, "%s must be a list of ids.", name)
 		}
 	}
-	return nil
+	return checkExtension(ch.doc)
+}
+
+// checkExtension reads a connection spec deeply when it says more than the vendor's attributes can: expressions, pagers and
+// places are checked now, not in a run. Specs without the extension are open documents and are kept as they are (§6.1).
+func checkExtension(d *weir.Doc) error {
+	var s struct {
+		SourceSpec struct {
+			Attributes struct {
+				Weir json.RawMessage `json:"weir"`
+			} `json:"attributes"`
+		} `json:"sourceSpec"`
+	}
+	if d.Kind != weir.KindConnectionSpec || json.Unmarshal(d.Body, &s) != nil || len(s.SourceSpec.Attributes.Weir) == 0 {
+		return nil //nolint:nilerr // what is not even an object here has no extension
+	}
+	return faults(rest.CheckSpec(d.Body))
 }
 
 // showSpec finishes the view of a spec: its version is the document's own, and only specs of an organisation say whose they are (§1.3).
