@@ -222,7 +222,10 @@ func TestAttributes(t *testing.T) {
 		"upper(trim(code))":                            "[code]",
 		"a.b[0].c + ${x y}.z + a.b[0].c + items[*].id": "[a.b[0].c x y.z items[*].id]",
 		"filterArray(rows, r -> r.q > limits.low)":     "[rows limits.low]",
-		"o[*].l[*].s": "[o[*].l[*].s]", "m[k].x + n['k']": "[m k n.k]", `address.street\.name`: `[address.street\.name]`, "1 + 2": "[]",
+		"o[*].l[*].s":          "[o[*].l[*].s]",
+		"m[k].x + n['k']":      "[m k n.k]",
+		`address.street\.name`: `[address.street\.name]`,
+		"1 + 2":                "[]",
 	} {
 		e, err := Compile(expr, Options{})
 		if err != nil {
