@@ -218,15 +218,16 @@ func TestErrorPlace(t *testing.T) {
 }
 
 func TestAttributes(t *testing.T) {
-	for expr, want := range map[string]string{
-		"upper(trim(code))":                            "[code]",
-		"a.b[0].c + ${x y}.z + a.b[0].c + items[*].id": "[a.b[0].c x y.z items[*].id]",
-		"filterArray(rows, r -> r.q > limits.low)":     "[rows limits.low]",
-		"o[*].l[*].s":          "[o[*].l[*].s]",
-		"m[k].x + n['k']":      "[m k n.k]",
-		`address.street\.name`: `[address.street\.name]`,
-		"1 + 2":                "[]",
+	for _, c := range [][2]string{
+		{"upper(trim(code))", "[code]"},
+		{"a.b[0].c + ${x y}.z + a.b[0].c + items[*].id", "[a.b[0].c x y.z items[*].id]"},
+		{"filterArray(rows, r -> r.q > limits.low)", "[rows limits.low]"},
+		{"o[*].l[*].s", "[o[*].l[*].s]"},
+		{"m[k].x + n['k']", "[m k n.k]"},
+		{`address.street\.name`, `[address.street\.name]`},
+		{"1 + 2", "[]"},
 	} {
+		expr, want := c[0], c[1]
 		e, err := Compile(expr, Options{})
 		if err != nil {
 			t.Fatal(err)
