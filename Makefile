@@ -25,7 +25,7 @@ test: ## the whole test suite (PostgreSQL and pyiceberg parts run where they are
 	$(GO) test -timeout 20m ./...
 
 lint: $(LINT) ## golangci-lint with the project's limits
-	GOFLAGS=-buildvcs=false $(LINT) run $(PKG)
+	GOFLAGS=-buildvcs=false $(LINT) run --allow-parallel-runners $(PKG)
 
 $(LINT):
 	@mkdir -p $(TOOLS)
