@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -66,8 +67,39 @@ type connector struct {
 	dsn string
 }
 
-func (c connector) Connect(context.Context) (driver.Conn, error) { return c.drv.Open(c.dsn) }
-func (c connector) Driver() driver.Driver                        { return c.drv }
+// connectFor bounds how long Connect tries again: turning on the WAL needs the file alone for a moment, and does not wait for it.
+const connectFor = 10 * time.Second
+
+// Connect opens one connection.
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	deadline := time.Now().Add(connectFor)
+	for {
+		conn, err := c.drv.Open(c.dsn)
+		if err == nil || !sqliteBusy(err) || time.Now().After(deadline) {
+			return conn, err
+		}
+		again := time.NewTimer(10 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			again.Stop()
+			return nil, ctx.Err()
+		case <-again.C:
+		}
+	}
+}
+
+// Driver is the driver of the connections.
+func (c connector) Driver() driver.Driver { return c.drv }
+
+// sqliteBusy reports whether another connection was in the way.
+func sqliteBusy(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return false
+	}
+	primary := e.Code() & 0xff
+	return primary == sqlite3.SQLITE_BUSY || primary == sqlite3.SQLITE_LOCKED
+}
 
 // sqliteNow is the clock of the database, which is that of this machine.
 const sqliteNow = "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
@@ -83,15 +115,8 @@ func sqliteDialect() *dialect {
 		json:         sqliteJSON{},
 		writeOptions: &sql.TxOptions{},
 		readOptions:  &sql.TxOptions{ReadOnly: true},
-		transient: func(err error) bool {
-			var e *sqlite.Error
-			if !errors.As(err, &e) {
-				return false
-			}
-			primary := e.Code() & 0xff
-			return primary == sqlite3.SQLITE_BUSY || primary == sqlite3.SQLITE_LOCKED
-		},
-		probe: func(context.Context, *sql.DB) error { return nil },
+		transient:    sqliteBusy,
+		probe:        func(context.Context, *sql.DB) error { return nil },
 		close: func(ctx context.Context, db *sql.DB) {
 			_, _ = db.ExecContext(ctx, "PRAGMA optimize") // statistics for the planner; a failure changes nothing
 		},
