@@ -61,7 +61,6 @@ func badSources(t *testing.T, s *server, text func(kind, body string) http.Handl
 		}, []string{"offset=2"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
 			up := httptest.NewServer(c.serve)
 			defer up.Close()
 			s := &server{t: t, dir: s.dir, api: s.api, out: s.out}
