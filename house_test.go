@@ -41,7 +41,7 @@ func TestFloors(t *testing.T) {
 		}
 		if d.IsDir() {
 			switch d.Name() {
-			case ".git", "testdata", "node_modules", "bin", "docs":
+			case ".git", ".cache", "testdata", "node_modules", "bin", "docs", "third_party":
 				return filepath.SkipDir
 			}
 			return nil
