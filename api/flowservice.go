@@ -12,6 +12,8 @@ var flowServiceRoutes = []route{
 	{"GET", "/connections/{id}/explore", exploreConnection, access{}},
 	{"GET", "/connections/{id}/configs", configsOfConnection, access{}},
 	{"POST", "/connections/{id}/action", connections.action, access{}},
+	{"POST", "/connections/{id}/consent", startConsent, access{}},
+	{"GET", "/consent", endConsent, access{open: true}},
 
 	{"GET", "/connectionSpecs", connectionSpecs.list, access{}},
 	{"POST", "/connectionSpecs", connectionSpecs.createSpec, access{}},

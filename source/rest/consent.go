@@ -132,6 +132,18 @@ func FinishConsent(ctx context.Context, b weir.Binding, code, verifier, redirect
 	return plainJSON(fresh)
 }
 
+// StartConsent begins a consent for the credentials of the source's binding; see the function of that name.
+func (s *Source) StartConsent(redirect string) (Consent, error) {
+	return StartConsent(s.b, redirect, s.opt)
+}
+
+// FinishConsent trades a code for tokens. current are the auth parameters as they are stored now.
+func (s *Source) FinishConsent(ctx context.Context, current json.RawMessage, code, verifier, redirect string) (json.RawMessage, error) {
+	b := s.b
+	b.Auth = current
+	return FinishConsent(ctx, b, code, verifier, redirect, s.opt)
+}
+
 func randomText() string {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // never fails (crypto/rand)
