@@ -39,10 +39,14 @@ const (
 const (
 	metaInputs       = "input_files"
 	metaErrors       = "row_errors"
+	metaWarnings     = "row_warnings"
 	metaSamples      = "row_error_samples.json"
 	metaSamplesAlias = "row_errors_sample.json"
 	failedSuccess    = "_SUCCESS"
 )
+
+// metaFolders exist, if need be without a file, wherever diagnostics were on.
+var metaFolders = []string{metaInputs, metaErrors, metaWarnings}
 
 // exported reads a document for Data Access. Without a sandbox header the id is looked up in all sandboxes of the organisation (Q31).
 func (c *call) exported(tx *store.Tx, kind, id string) (*weir.Doc, error) {
@@ -290,7 +294,7 @@ func exportMeta(c *call) (reply, error) {
 	switch {
 	case file != nil:
 		return c.send(*file)
-	case len(entries) == 0 && want != "" && (!b.Diagnostics() || want != metaInputs && want != metaErrors):
+	case len(entries) == 0 && want != "" && (!b.Diagnostics() || !slices.Contains(metaFolders, want)):
 		return reply{}, c.unknown("batches/"+id+"/meta", want)
 	}
 	return c.exportList(entries)

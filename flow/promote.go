@@ -73,7 +73,7 @@ func (e *Engine) promote(ctx context.Context, r *running, pr *progress) error {
 		return fmt.Errorf("the stage of run %s holds %d records, %d were copied", r.Run, rep.In, pr.Copy.Records)
 	}
 	p := &promoted{
-		FileN: int64(len(rep.Files)), In: rep.In, Out: rep.Out, Failed: rep.Failed, Warned: rep.Warned, Mapper: rep.Mapper,
+		FileN: int64(len(rep.Files)), In: rep.In, Out: rep.Out, Failed: rep.Failed, Warned: rep.Warned, Kept: rep.WarnedKept, Mapper: rep.Mapper,
 		BytesIn: rep.BytesIn, BytesOut: rep.BytesOut, Started: started, Ended: e.Now().UnixMilli(), Errors: rep.Errors, Warnings: rep.Warnings,
 	}
 	if p.Files, err = json.Marshal(rep.Files); err != nil {

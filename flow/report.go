@@ -17,6 +17,7 @@ type promoted struct {
 	Out      int64           `json:"out"`
 	Failed   int64           `json:"failed"`
 	Warned   int64           `json:"warned"`
+	Kept     int64           `json:"warnedKept,omitempty"` // warned rows that the diagnostics hold
 	BytesIn  int64           `json:"bytesIn"`
 	BytesOut int64           `json:"bytesOut"`
 	Started  int64           `json:"started"`
@@ -186,18 +187,25 @@ func (e *Engine) promotionActivity(pr *progress, status string, fault error, now
 		a.Duration.Completed = now
 	}
 	ext := a.Status.Extensions
+	manifest := map[string]any{}
 	if errs := p.batchErrors(pr.Plan.Diagnostics); len(errs) > 0 {
 		ext["errors"] = errs
 		if pr.Plan.Diagnostics {
-			ext["manifest"] = map[string]any{
-				"failedRecords": e.metaURL(pr.Plan.Batch, "row_errors"), "sampleErrors": e.metaURL(pr.Plan.Batch, "row_error_samples.json"),
-			}
+			manifest["failedRecords"] = e.metaURL(pr.Plan.Batch, "row_errors")
+			manifest["sampleErrors"] = e.metaURL(pr.Plan.Batch, "row_error_samples.json")
 		}
 	} else if fault != nil {
 		ext["errors"] = []weir.RunError{{Code: codeOf(fault), Message: faultText(fault)}}
 	}
 	if len(p.Warnings) > 0 {
 		ext["warnings"] = p.Warnings
+	}
+	if p.Kept > 0 {
+		manifest["warnedRecords"] = e.metaURL(pr.Plan.Batch, "row_warnings")
+		ext["warnedRecords"] = map[string]any{"keptRecordCount": p.Kept, "leftOutRecordCount": p.Warned - p.Kept}
+	}
+	if len(manifest) > 0 {
+		ext["manifest"] = manifest
 	}
 	if status == weir.RunFailed {
 		a.Size.Output, a.Files.Output = 0, 0

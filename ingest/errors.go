@@ -43,6 +43,7 @@ const (
 	errorBytes = 2 << 20
 	// corruptBytes is how much of a record that cannot be read is kept.
 	corruptBytes = 64 << 10
+	jsonSpace    = " \t\r\n"
 	// sampleRows is how many rows of each family the sample file has.
 	sampleRows = 20
 )
@@ -82,14 +83,26 @@ func (e *errorBuffer) add(buf []byte, r *record.Reject) {
 		b = record.AppendQuoted(b, string(raw[:min(len(raw), corruptBytes)]))
 		b = append(b, ',')
 	} else {
-		raw = bytes.TrimRight(raw, " \t\r}")
-		b = append(b, bytes.TrimRight(raw, " \t\r,")...)
-		if b[len(b)-1] != '{' {
-			b = append(b, ',')
-		}
+		b = appendOpen(b, raw)
 	}
+	b = appendErrors(b, r.Errors)
+	*dst = append(b, e.file...)
+}
+
+// appendOpen appends a record, which is an object, without its closing brace: ready for another member.
+func appendOpen(b, raw []byte) []byte {
+	raw = bytes.TrimRight(raw, jsonSpace)
+	b = append(b, bytes.TrimRight(bytes.TrimSuffix(raw, []byte("}")), jsonSpace)...)
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	return b
+}
+
+// appendErrors appends the member _errors.
+func appendErrors(b []byte, errs []record.RowError) []byte {
 	b = append(b, `"_errors":[`...)
-	for i, re := range r.Errors {
+	for i, re := range errs {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -103,8 +116,7 @@ func (e *errorBuffer) add(buf []byte, r *record.Reject) {
 		b = record.AppendQuoted(b, re.Message)
 		b = append(b, '}')
 	}
-	b = append(b, ']')
-	*dst = append(b, e.file...)
+	return append(b, ']')
 }
 
 // shortCode is the middle number of a code: 1555 of INGEST-1555-400.

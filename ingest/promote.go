@@ -32,6 +32,9 @@ type Lane interface {
 	Rejects() []record.Reject
 	// Warned is the number of rows so far that were kept although a column of theirs was nullified.
 	Warned() int64
+	// Nullified calls yield for the values of the last Scan that were nullified in rows that are kept, row by row: the number of the record
+	// in the scan, where it lies in the batch's buffer, and the reason. It stops when yield returns false.
+	Nullified(yield func(n, off, end int, why record.RowError) bool)
 	// Warnings calls yield for every destination that lost values so far.
 	Warnings(yield func(code, column string, rows int64))
 }
@@ -48,7 +51,7 @@ type Job struct {
 	// Run seeds uuid(); Batch names the folder of the data and error files. Now is the instant of the run.
 	Run, Batch string
 	Now        time.Time
-	// Diagnostics keeps the rejected rows in meta/<batch>/row_errors/.
+	// Diagnostics keeps the rejected rows in meta/<batch>/row_errors/, and the first warned ones in meta/<batch>/row_warnings/.
 	Diagnostics bool
 	// Filename is what _filename of a row error says for a part; nil: the part's name.
 	Filename func(lake.Part) string
@@ -62,6 +65,8 @@ type Report struct {
 	In, Out, Failed int64
 	// Warned rows are among Out: a column of theirs could not be mapped or converted and is empty.
 	Warned int64
+	// WarnedKept is how many of the warned rows are in the diagnostics: the first ones.
+	WarnedKept int64
 	// Mapper is how many of the failed rows a mapping failed on.
 	Mapper            int64
 	BytesIn, BytesOut int64
@@ -116,6 +121,7 @@ func Promote(ctx context.Context, job Job) (Report, error) {
 	}
 	if job.Diagnostics {
 		p.errors = &errorFiles{bucket: bucket, batch: job.Batch}
+		p.warned = &warnedFile{}
 	}
 	r, err := p.run(ctx)
 	if err == nil && job.Diagnostics {
@@ -186,7 +192,9 @@ type promotion struct {
 	// Used only by the unit whose turn it is.
 	file   *lake.FileWriter
 	files  int
-	errors errorSink // nil: rejected rows are not kept
+	errors errorSink   // nil: rejected rows are not kept
+	warned *warnedFile // nil: warned rows are not kept
+	before int64       // records of the units before
 }
 
 // worker is one goroutine's share.
@@ -196,13 +204,16 @@ type worker struct {
 	enc   *lake.Encoder
 	lines *record.Lines
 	errs  errorBuffer
+	warn  warnedBuffer
 	in    int64
+	begun int64 // in at the start of the unit
 	fail  map[string]int64
 }
 
 func (p *promotion) work() error {
 	w := &worker{p: p, lines: record.NewLines(nil, windowBytes), fail: map[string]int64{}}
 	w.errs.keep, w.errs.one = p.errors != nil, p.one
+	w.warn.on = p.warned != nil
 	defer w.done()
 	for {
 		i, ok := p.take()
@@ -251,6 +262,7 @@ func (p *promotion) pass() {
 
 // unit promotes one unit: evaluates and encodes it at once with the others, then hands its row groups over when its turn comes.
 func (w *worker) unit(i int) error {
+	w.begun = w.in
 	for _, pc := range w.p.units[i].pieces {
 		if err := w.piece(i, pc); err != nil {
 			return err
@@ -266,6 +278,10 @@ func (w *worker) unit(i int) error {
 	if err := w.flushErrors(); err != nil {
 		return err
 	}
+	if w.warn.on {
+		w.p.warned.take(&w.warn, w.p.before)
+	}
+	w.p.before += w.in - w.begun
 	w.p.pass()
 	return nil
 }
@@ -286,6 +302,9 @@ func (w *worker) piece(i int, pc piece) error {
 	if w.errs.keep {
 		w.errs.name(filename(job, part))
 	}
+	if w.warn.on {
+		w.warn.name(filename(job, part))
+	}
 	for {
 		if w.p.ctx.Err() != nil {
 			return context.Cause(w.p.ctx)
@@ -302,6 +321,12 @@ func (w *worker) piece(i int, pc piece) error {
 			p = w.lane.Scan(buf, p, end, position)
 			b := w.lane.Batch()
 			w.enc.Append(b)
+			if n := w.lane.Warned(); n != w.warn.seen {
+				w.warn.seen = n
+				if w.warn.on && !w.warn.full {
+					w.warn.add(w.lane, b.Buf, w.in-w.begun)
+				}
+			}
 			w.in += int64(b.Taken())
 			if rejects := w.lane.Rejects(); len(rejects) > 0 {
 				w.reject(b.Buf, rejects)
@@ -412,6 +437,12 @@ func (p *promotion) finish() error {
 		if err := p.errors.close(p.ctx); err != nil {
 			return err
 		}
+	}
+	if p.warned != nil {
+		if err := p.warned.save(p.ctx, p.job); err != nil {
+			return err
+		}
+		p.out.WarnedKept = p.warned.rows
 	}
 	for _, part := range p.job.Parts {
 		p.out.BytesIn += part.Bytes

@@ -46,6 +46,7 @@ type Lane struct {
 	countSpare [][]uint8
 	counts     map[string]int64 // nullified values by destination
 	rows       int64            // rows with at least one
+	slowRows   []int64          // rows of the general path by task
 }
 
 // A batch whose mappings make more text than madeBytes is followed by one of half the records: a function can make a megabyte of a letter. The first
@@ -64,8 +65,8 @@ type slowRow struct {
 
 // warning is a value that was nullified in a row that may yet be rejected.
 type warning struct {
-	row  int32
-	dest string
+	row int32
+	why *ColumnError
 }
 
 // NewLane returns a worker. run seeds uuid(), now is the instant of the run.
@@ -74,7 +75,7 @@ func (p *Program) NewLane(run string, now time.Time) *Lane {
 		p: p, scan: record.NewScanner(p.plan), sp: record.NewSpans(p.plan, p.rows), batch: record.NewBatch(p.target), env: NewEnv(run, now),
 		limit: firstRows, sources: make([][]record.Span, len(p.sources)), literals: make([]record.Span, p.literals),
 		common: make([][]record.Span, len(p.commons)), ready: make([]bool, len(p.commons)),
-		bad: make([]uint8, p.rows), counts: map[string]int64{}, trees: make([]treeState, len(p.tasks)), sel: make([]int32, 0, p.rows),
+		bad: make([]uint8, p.rows), counts: map[string]int64{}, trees: make([]treeState, len(p.tasks)), slowRows: make([]int64, len(p.tasks)), sel: make([]int32, 0, p.rows),
 	}
 	return w
 }
@@ -99,6 +100,25 @@ func (w *Lane) Warnings(yield func(code, column string, rows int64)) {
 	w.scan.Unknown(func(path []string, name string, n int64) {
 		yield(CodeUnknownMember, strings.ReplaceAll(strings.Join(append(path, name), "."), ".[]", "[*]"), n)
 	})
+}
+
+// Nullified calls yield for every value of the last Scan that was nullified in a row that is kept, row by row: the number of its record in the scan,
+// where the record lies in the batch's buffer, and why the value is missing. It stops when yield returns false.
+func (w *Lane) Nullified(yield func(n, off, end int, why record.RowError) bool) {
+	bad := w.sp.Bad
+	for _, x := range w.warned {
+		if w.bad[x.row] != 0 {
+			continue
+		}
+		off := int(w.sp.Off[x.row])
+		for len(bad) > 0 && bad[0].Off < off {
+			bad = bad[1:]
+		}
+		why := record.RowError{Code: CodeNullified, Column: x.why.Destination, Message: x.why.Description(), Conversion: x.why.Kind == KindConvert}
+		if !yield(int(x.row)+len(w.sp.Bad)-len(bad), off, int(w.sp.End[x.row]), why) {
+			return
+		}
+	}
 }
 
 // Scan reads lines of buf[p:end], which must be followed by [record.Pad] zero bytes, and makes a batch of them. It returns where the
@@ -181,6 +201,7 @@ func (w *Lane) general() {
 		return int(a.task - b.task)
 	})
 	for _, s := range w.slow {
+		w.slowRows[s.task]++
 		w.p.tasks[s.task].general(w, s)
 	}
 }
@@ -221,7 +242,7 @@ func (w *Lane) judge() {
 		if w.bad[x.row] != 0 {
 			continue
 		}
-		w.counts[x.dest]++
+		w.counts[x.why.Destination]++
 		if x.row != last { // warnings come record by record
 			w.rows++
 			last = x.row

@@ -215,7 +215,7 @@ type part struct {
 func (w *Lane) run(t *part, row int) record.Value {
 	res := t.t.Transform(w.record(row), w.env)
 	for i := range res.Warnings {
-		w.warned = append(w.warned, warning{int32(row), res.Warnings[i].Destination})
+		w.warned = append(w.warned, warning{int32(row), &res.Warnings[i]})
 	}
 	v := res.Data
 	for _, s := range t.path {
