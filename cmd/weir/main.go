@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -21,6 +22,7 @@ var version = "dev"
 type commands struct {
 	Config  kong.ConfigFlag  `help:"JSON file with flag values, for example {\"serve\":{\"listen\":\"127.0.0.1:8080\"}}." type:"path" env:"WEIR_CONFIG"`
 	Version kong.VersionFlag `help:"Print the version."`
+	Profile string           `help:"Write a processor profile of this command to a file (go tool pprof)." type:"path" hidden:""`
 
 	Serve serveCmd `cmd:"" help:"Run everything in one process: API, scheduler, workers."`
 	Token tokenCmd `cmd:"" help:"Print an access token."`
@@ -72,7 +74,7 @@ func run(args []string) int {
 		return 2
 	}
 	a := &app{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Getenv}
-	err = kctx.Run(a)
+	err = c.profiled(func() error { return kctx.Run(a) })
 	var exit exitError
 	switch {
 	case err == nil:
@@ -82,6 +84,23 @@ func run(args []string) int {
 	}
 	fmt.Fprintln(os.Stderr, "weir: "+err.Error())
 	return 1
+}
+
+// profiled runs the command, under the profiler if that is asked for.
+func (c *commands) profiled(run func() error) error {
+	if c.Profile == "" {
+		return run()
+	}
+	f, err := os.Create(c.Profile)
+	if err != nil {
+		return fmt.Errorf("--profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return errors.Join(fmt.Errorf("--profile: %w", err), f.Close())
+	}
+	err = run()
+	pprof.StopCPUProfile()
+	return errors.Join(err, f.Close())
 }
 
 // logger makes the process's structured log.
