@@ -35,9 +35,10 @@ $(LINT):
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 	@./testdata/fuzz.sh $${FUZZTIME:-60s}
 
-bench: build ## the promotion and flow benchmarks beside DuckDB (ROUNDS, RECORDS; PYTHON with duckdb for the flow's peer)
+bench: build ## the promotion and flow benchmarks beside DuckDB, and a family of mapping sets (ROUNDS, RECORDS, FAMILY; PYTHON with duckdb for the flow's peer)
 	@npm ci --silent --no-audit --no-fund --prefix bench
-	cd bench && $(GO) build -o ../bin/bench . && ../bin/bench promotion -rounds $${ROUNDS:-5} -records $${RECORDS:-1000000}
+	cd bench && $(GO) build -o ../bin/bench . && ../bin/bench promotion -rounds $${ROUNDS:-5} -rows $${RECORDS:-1000000}
+	cd bench && ../bin/bench family -records $${FAMILY:-2000}
 	cd bench && ../bin/bench flow -rounds $${ROUNDS:-3} -records $${RECORDS:-1000000} -python "$${PYTHON:-}"
 
 docs: ## regenerate the reference pages from the code

@@ -17,6 +17,7 @@ var floors = map[string]int{
 	"weir/specs":               0,
 	"weir/internal/fakesource": 0,
 	"weir/internal/pgtest":     0,
+	"weir/internal/setfamily":  0,
 	"weir/mapping":             1,
 	"weir/xdm":                 1,
 	"weir/lake":                1,

@@ -1,4 +1,5 @@
-// Command bench measures Weir beside DuckDB: the promotion alone (bench promotion) and a whole flow run (bench flow).
+// Command bench measures Weir beside DuckDB: the promotion alone (bench promotion) and a whole flow run (bench flow);
+// and how the speed of promotions is spread over a family of mapping sets (bench family).
 package main
 
 import (
@@ -18,11 +19,13 @@ func main() {
 func run(args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
+		case "family":
+			return familyMain(args[1:])
 		case "flow":
 			return flowMain(args[1:])
 		case "promotion":
 			return promotionMain(args[1:])
 		}
 	}
-	return errors.New("usage: bench promotion [flags] | bench flow [flags]")
+	return errors.New("usage: bench promotion [flags] | bench flow [flags] | bench family [flags]")
 }
