@@ -82,6 +82,11 @@ type Chunk struct {
 	// Resume may come with the last page (Next is nil): the state from which the next run goes on instead of the beginning, for sources
 	// that are a change feed rather than a time window. It is to be kept with the flow's watermark and handed to the next run's Pages.
 	Resume Checkpoint
+	// Restart says that everything this run has read so far does not count: the source begins anew. Such a chunk has no data and is no
+	// PageEnd.
+	Restart bool
+	// Unchanged says that the source has nothing new because nothing has changed there, which is no reason for suspicion.
+	Unchanged bool
 	// Warnings are sentences for extensions.warnings of the run (for example: stopped at maximumRequest while a next page was offered).
 	Warnings []string
 	// URL is the page's address without secrets, for logs and errors.

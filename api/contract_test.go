@@ -61,6 +61,21 @@ func TestContract(t *testing.T) {
 	}
 }
 
+// TestExtensionFlows runs the scripts for what connection specs can say beyond the contract (docs/rest-extension.md): x-*.txt.
+func TestExtensionFlows(t *testing.T) {
+	h := newHarness(t)
+	files, err := filepath.Glob(filepath.Join("testdata", "contract", "flow", "x-*.txt"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			runScript(t, h, file)
+		})
+	}
+}
+
 // script is one running file.
 type script struct {
 	t       *testing.T

@@ -205,6 +205,10 @@ func (t *trial) read(ctx context.Context, b weir.Binding, w weir.Window, from we
 		if err != nil {
 			return out, err
 		}
+		if c.Restart {
+			*out, open = outcome{warnings: append(out.warnings, c.Warnings...)}, nil
+			continue
+		}
 		serials, err := t.serials(c.Data, c.Records)
 		if err != nil {
 			return out, err

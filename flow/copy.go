@@ -188,6 +188,9 @@ func (c *copier) abort() {
 }
 
 func (c *copier) add(ctx context.Context, chunk weir.Chunk) (err error) {
+	if chunk.Restart {
+		return c.restart(chunk)
+	}
 	if c.part == nil {
 		if c.part, err = c.e.Lake.NewPart(ctx, c.r.Run, c.pr.step+1); err != nil {
 			return fmt.Errorf("open stage: %w", err)
@@ -200,6 +203,22 @@ func (c *copier) add(ctx context.Context, chunk weir.Chunk) (err error) {
 	c.at.Records += int64(chunk.Records)
 	c.at.Bytes += chunk.Bytes
 	c.at.Warnings = append(c.at.Warnings, chunk.Warnings...)
+	c.at.Unchanged = c.at.Unchanged || chunk.Unchanged
+	return nil
+}
+
+// maxRestarts is how often a run begins anew, over all processes that work on it.
+const maxRestarts = 10
+
+// restart forgets what the run has read. It becomes durable with the next page; until then a crash goes on from the old
+// checkpoint, and the source begins anew once more. The parts left behind go with the stage.
+func (c *copier) restart(chunk weir.Chunk) error {
+	c.abort()
+	c.part = nil
+	c.at = copied{Restarts: c.at.Restarts + 1, Shape: c.at.Shape, Warnings: append(c.at.Warnings, chunk.Warnings...)}
+	if c.at.Restarts > maxRestarts {
+		return weir.Errorf("CONNECTOR-1101-500", "the source began anew more than %d times", maxRestarts)
+	}
 	return nil
 }
 

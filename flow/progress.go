@@ -61,6 +61,9 @@ type copied struct {
 	Ended    int64           `json:"ended,omitempty"`
 	Warnings []string        `json:"warnings,omitempty"`
 	Shape    weir.Shape      `json:"shape"`
+	// Restarts counts how often the source began anew; Unchanged says that it has nothing new because nothing has changed.
+	Restarts  int  `json:"restarts,omitempty"`
+	Unchanged bool `json:"unchanged,omitempty"`
 }
 
 // progress is the checkpoint of a run: each step stores all of it.

@@ -32,6 +32,9 @@ type extension struct {
 	Job        *jobRules                  `json:"job"`
 	SchemaFrom *schemaRules               `json:"schemaFrom"`
 	Explode    string                     `json:"explodeEmpty"` // drop (default) or keep
+	Retention  *retentionRules            `json:"retention"`
+	// Conditional asks for the first page only if it has changed since the run before.
+	Conditional bool `json:"conditional"`
 
 	filter, deleted *expression
 }
@@ -130,7 +133,7 @@ type responseRule struct {
 	Status  json.RawMessage `json:"status"` // 404, "5xx" or a list of them
 	Text    string          `json:"text"`   // a regular expression on the body of a refusal
 	When    string          `json:"when"`   // an expression over the answer
-	Do      string          `json:"do"`     // fail, retry, ignore, refresh
+	Do      string          `json:"do"`     // fail, retry, ignore, refresh, reset
 	Message string          `json:"message"`
 
 	statuses []statusRange
@@ -223,7 +226,7 @@ func parseExtension(raw json.RawMessage) (*extension, error) {
 	if err := d.Decode(x); err != nil {
 		return nil, weir.Errorf("CONNECTOR-1312-400", "attributes.weir cannot be read: %w", err)
 	}
-	for _, step := range []func() error{x.compilePaging, x.compileRules, x.compileRecords, x.compileParts, x.compileJob, x.compileSchema} {
+	for _, step := range []func() error{x.compilePaging, x.compileRules, x.compileRecords, x.compileParts, x.compileJob, x.compileSchema, x.compileVersions} {
 		if err := step(); err != nil {
 			return nil, err
 		}

@@ -239,7 +239,7 @@ func (s *Source) try(req *http.Request, r *request, use func(*response) error) (
 	w.watch = time.AfterFunc(s.limits.Idle, func() { cancel(errHang) })
 	defer w.watch.Stop()
 	w.watch.Stop()
-	if resp.StatusCode/100 != 2 {
+	if resp.StatusCode/100 != 2 && (resp.StatusCode != http.StatusNotModified || !r.conditional) {
 		body, _ := io.ReadAll(io.LimitReader(decoded(w, resp.Header), refusalBound)) // what came of it is enough
 		f, ruled := s.refusal(resp, at, body, r)
 		if !ruled {
@@ -253,7 +253,7 @@ func (s *Source) try(req *http.Request, r *request, use func(*response) error) (
 	if err == nil || errors.Is(err, errStop) {
 		return resp, nil
 	}
-	if errors.Is(err, errDone) || errors.Is(err, errSplit) || errors.Is(err, errIgnored) {
+	if errors.Is(err, errDone) || errors.Is(err, errSplit) || errors.Is(err, errIgnored) || isReset(err) {
 		return resp, &fault{raw: err}
 	}
 	f := s.spoiled(ctx, resp, at, err)

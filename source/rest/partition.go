@@ -292,7 +292,7 @@ func (t *tour) run(ctx context.Context, jobs []job, parallel int) error {
 		chunks chan weir.Chunk
 		err    error // valid once chunks is closed
 	}
-	plain := tour{s: t.s, attributes: t.attributes, parts: t.parts, window: t.window}
+	plain := tour{s: t.s, attributes: t.attributes, parts: t.parts, window: t.window, full: t.full}
 	results := make(chan *result, parallel-1) // the one being read is out of the channel: parallel at once
 	wg.Go(func() {
 		defer close(results)

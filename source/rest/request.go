@@ -26,6 +26,8 @@ type request struct {
 	marks      []pair         // values for places in the path
 	rules      *extension     // how to judge the answers; nil for the contract's way
 	vars       map[string]any // params and window for the rules
+	// conditional: 304 is an answer.
+	conditional bool
 }
 
 // queryParam is name and value as plain text, or as they stood in the path (raw).

@@ -48,7 +48,7 @@ func (x *extension) compileRules() error {
 }
 
 func (r *responseRule) compile(where string) (err error) {
-	if err := oneOf(where+".do", r.Do, "fail", "retry", "ignore", "refresh"); err != nil {
+	if err := oneOf(where+".do", r.Do, "fail", "retry", "ignore", "refresh", "reset"); err != nil {
 		return err
 	}
 	if r.statuses, err = parseStatuses(r.Status); err != nil {
@@ -125,6 +125,15 @@ type ruleFault struct {
 // Error is the message of the rule.
 func (f *ruleFault) Error() string { return f.message }
 
+// resetFault is an answer after which a rule wants the run to begin anew.
+type resetFault struct{ err *weir.Error }
+
+// Error is the message of the answer.
+func (f *resetFault) Error() string { return f.err.Error() }
+
+// Unwrap shows the coded error to whoever cannot begin anew.
+func (f *resetFault) Unwrap() error { return f.err }
+
 // errIgnored ends a walk: a rule said that this answer means nothing more is here.
 var errIgnored = errors.New("ignored by a rule")
 
@@ -156,6 +165,8 @@ func (s *Source) refusal(resp *http.Response, at string, body []byte, r *request
 		switch rule.Do {
 		case "ignore":
 			return &fault{err: f.err, raw: errIgnored}, true
+		case "reset":
+			return &fault{err: f.err, raw: &resetFault{f.err}}, true
 		case "retry":
 			f.passing = true
 			f.after = retryAfter(resp.Header, s.opt.Now())
@@ -190,6 +201,9 @@ func (x *extension) success(a *answer) error {
 		message := rule.Message
 		if message == "" {
 			message = fmt.Sprintf("the rule onResponse[%d] matches", i)
+		}
+		if rule.Do == "reset" {
+			return &resetFault{weir.Errorf("CONNECTOR-1308-400", "%s", message)}
 		}
 		return &ruleFault{rule.Do, message}
 	}

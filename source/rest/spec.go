@@ -257,6 +257,9 @@ func (a *attributes) define(e *expander) (*definition, error) {
 	if err := a.defineBody(d); err != nil {
 		return nil, err
 	}
+	if a.ext.Conditional && d.method != "GET" {
+		return nil, weir.Errorf("CONNECTOR-1312-400", "weir.conditional needs the method GET")
+	}
 	if err := a.defineContent(d, e); err != nil {
 		return nil, err
 	}

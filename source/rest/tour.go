@@ -11,11 +11,18 @@ import (
 )
 
 // position is the content of a checkpoint: where a tour over parents, time slices and pages stands. Its size does not
-// depend on how much was read.
+// depend on how much was read or is still to be read.
 type position struct {
 	Parents []parentAt    `json:"parents,omitempty"`
 	Slices  []weir.Window `json:"slices,omitempty"` // still to be read, the open one first
+	Rest    *weir.Window  `json:"rest,omitempty"`   // of the window, not cut into slices yet
 	Walk    *walkAt       `json:"walk,omitempty"`
+	Full    bool          `json:"full,omitempty"` // the run reads everything, see retentionRules
+
+	// Of a position kept for the next run: the end of the window after which it was kept (epoch milliseconds), and what
+	// the first page said about its version.
+	At   int64     `json:"at,omitempty"`
+	Mark *pageMark `json:"mark,omitempty"`
 }
 
 // walkAt is where a walk over pages stands.
@@ -27,6 +34,7 @@ type walkAt struct {
 	Elements int64           `json:"elements,omitempty"`
 	Requests int             `json:"requests,omitempty"`
 	Job      *jobAt          `json:"job,omitempty"`
+	Mark     *pageMark       `json:"mark,omitempty"` // of the first page, with conditional
 }
 
 // samePages is how many equal full pages in a row show that the source ignores its paging parameters.
@@ -38,35 +46,83 @@ var (
 	errSplit = errors.New("the window has to be split")
 )
 
+// maxResets is how often one call of Pages begins anew.
+const maxResets = 3
+
 // Pages reads the source page by page from a position; nil is the beginning. A page whose answer breaks off is fetched
-// again. After an error nothing of the open page counts: continue from the last chunk with PageEnd.
+// again. After an error nothing of the open page counts: continue from the last chunk with PageEnd. A rule may make it
+// begin anew; a chunk with Restart says so.
 func (s *Source) Pages(ctx context.Context, w weir.Window, from weir.Checkpoint) iter.Seq2[weir.Chunk, error] {
 	return func(yield func(weir.Chunk, error) bool) {
-		err := s.pages(ctx, w, from, func(c weir.Chunk) error {
-			if !yield(c, nil) {
-				return errDone
+		full, resets := false, 0
+		for {
+			moved := len(from) > 0
+			err := s.pages(ctx, w, from, full, func(c weir.Chunk) error {
+				moved = moved || c.PageEnd
+				if !yield(c, nil) {
+					return errDone
+				}
+				return nil
+			})
+			again, reset := errors.AsType[*resetFault](err)
+			switch {
+			case err == nil || errors.Is(err, errDone):
+				return
+			case !reset:
+				yield(weir.Chunk{}, err)
+				return
+			case !moved && full, resets == maxResets:
+				yield(weir.Chunk{}, weir.Errorf(weir.CodeOf(err), "%s; to begin anew did not help", again.err.Message))
+				return
 			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, errDone) {
-			yield(weir.Chunk{}, err)
+			resets++
+			full = full || !moved && !s.hasJob() // there was no position to drop but the window's start
+			from = nil
+			if !yield(weir.Chunk{Restart: true, Warnings: []string{again.err.Message + ": the run began anew"}}, nil) {
+				return
+			}
 		}
 	}
 }
 
-func (s *Source) pages(ctx context.Context, w weir.Window, from weir.Checkpoint, emit func(weir.Chunk) error) error {
+// hasJob reports whether the source prepares its answer: then a run that begins anew has a new job.
+func (s *Source) hasJob() bool {
+	a, err := s.attributes(s.params, "", s.b.Params)
+	return err == nil && a.ext.Job != nil
+}
+
+// isReset reports whether a rule wants the run to begin anew.
+func isReset(err error) bool {
+	_, is := errors.AsType[*resetFault](err)
+	return is
+}
+
+func (s *Source) pages(ctx context.Context, w weir.Window, from weir.Checkpoint, full bool, emit func(weir.Chunk) error) error {
 	a, err := s.attributes(s.params, "", s.b.Params)
 	if err != nil {
 		return err
 	}
-	t := &tour{s: s, attributes: a, parts: a.ext.Partition, window: w, emit: emit, begin: len(from) == 0}
 	var at *position
 	if len(from) > 0 {
 		at = &position{}
 		if err := json.Unmarshal(from, at); err != nil {
 			return weir.Errorf("CONNECTOR-1014-400", "the checkpoint does not fit this source: %w", err)
 		}
+		full = full || at.Full
 	}
+	r := a.ext.Retention
+	if !full && r.passed(&w, at) {
+		full, at = true, nil
+	}
+	if full {
+		w.Start = time.Time{}
+		if r != nil && len(r.Full) > 0 {
+			if a, err = a.with(r.Full, "retention"); err != nil {
+				return err
+			}
+		}
+	}
+	t := &tour{s: s, attributes: a, parts: a.ext.Partition, window: w, emit: emit, full: full, begin: at == nil || at.At > 0 && at.Walk == nil}
 	return t.level(ctx, where{params: s.params}, at, nil)
 }
 
@@ -78,6 +134,7 @@ type tour struct {
 	window     weir.Window
 	emit       func(weir.Chunk) error
 	begin      bool // nothing was read yet
+	full       bool // everything is read, whatever the flow's watermark
 	sent       bool
 	next       string // Next of the last page sent
 	warned     int
@@ -99,45 +156,62 @@ func (t *tour) send(c weir.Chunk) error {
 
 // settle makes sure that the last page sent says what follows: an empty page does where parents had none.
 func (t *tour) settle(after *position) error {
-	next, err := after.checkpoint()
+	next, err := t.checkpoint(after)
 	if err != nil || t.sent && t.next == string(next) {
 		return err
 	}
 	return t.send(weir.Chunk{PageEnd: true, Next: next})
 }
 
-func (p *position) checkpoint() (weir.Checkpoint, error) {
+// checkpoint writes a position of this tour.
+func (t *tour) checkpoint(p *position) (weir.Checkpoint, error) {
 	if p == nil {
 		return nil, nil
 	}
-	raw, err := json.Marshal(p)
-	return raw, err
+	at := *p
+	at.Full = t.full
+	return json.Marshal(at)
+}
+
+// resume writes what the next run goes on from: the position of a change feed, what the first page said about itself.
+// Nil is the beginning.
+func (t *tour) resume(rd *reader) (weir.Checkpoint, error) {
+	walk, err := rd.kept()
+	if err != nil || walk == nil && !rd.plan.def.ext.Conditional {
+		return nil, err
+	}
+	return json.Marshal(position{Walk: walk, At: t.window.End.UnixMilli(), Mark: rd.pos.Mark})
 }
 
 // leaf reads the source itself at one place: slice after slice of the window.
 func (t *tour) leaf(ctx context.Context, in where, at, after *position) error {
-	open, err := t.slices()
+	open, rest, err := t.slices()
 	if err != nil {
 		return err
 	}
-	kept := len(open) > 1 || t.attributes.ext.Split != nil // the slices are part of the checkpoint
+	kept := rest != nil || t.attributes.ext.Split != nil // the slices are part of the checkpoint
 	var from *walkAt
+	var mark *pageMark
 	if at != nil {
-		from = at.Walk
+		from, mark = at.Walk, at.Mark
 		if len(at.Slices) > 0 {
-			open = at.Slices
+			open, rest = at.Slices, at.Rest
 		}
 	}
 	for len(open) > 0 {
 		here := position{Parents: in.parents}
 		if kept {
-			here.Slices = open
+			here.Slices, here.Rest = open, rest
+		}
+		following, left := open[1:], rest
+		if len(following) == 0 && rest != nil {
+			following, left = t.cut(*rest)
 		}
 		next := after
-		if len(open) > 1 {
-			next = &position{Parents: in.parents, Slices: open[1:]}
+		if len(following) > 0 {
+			next = &position{Parents: in.parents, Slices: following, Rest: left}
 		}
-		switch err := t.walk(ctx, in, open[0], from, here, next); {
+		switch err := t.walk(ctx, in, open[0], from, mark, here, next); {
 		case errors.Is(err, errSplit):
 			w := open[0]
 			half := w.Start.Add(w.End.Sub(w.Start) / 2)
@@ -145,7 +219,7 @@ func (t *tour) leaf(ctx context.Context, in where, at, after *position) error {
 		case err != nil:
 			return err
 		default:
-			open = open[1:]
+			open, rest = following, left
 		}
 		from = nil
 	}
@@ -155,12 +229,13 @@ func (t *tour) leaf(ctx context.Context, in where, at, after *position) error {
 // maxSlices bounds cursor.step against the window.
 const maxSlices = 100_000
 
-// slices cuts the window as the extension wants; without it the window is one slice.
-func (t *tour) slices() ([]weir.Window, error) {
+// slices cuts the window as the extension wants: the first slice, and the rest (nil for none). Without a step the window
+// is one slice.
+func (t *tour) slices() ([]weir.Window, *weir.Window, error) {
 	w := t.window
 	c := t.attributes.ext.Cursor
 	if c == nil {
-		return []weir.Window{w}, nil
+		return []weir.Window{w}, nil, nil
 	}
 	if w.Start.IsZero() {
 		w.Start = c.start
@@ -172,25 +247,26 @@ func (t *tour) slices() ([]weir.Window, error) {
 			w.Start = w.Start.UTC().Truncate(c.align)
 		}
 		if !w.Start.Before(w.End) {
-			return nil, nil // the unit is not over yet
+			return nil, nil, nil // the unit is not over yet
 		}
 	}
 	if c.step <= 0 || w.Start.IsZero() || !w.Start.Before(w.End) {
-		return []weir.Window{w}, nil
+		return []weir.Window{w}, nil, nil
 	}
 	if w.End.Sub(w.Start)/c.step > maxSlices {
-		return nil, weir.Errorf("CONNECTOR-1312-400", "weir.cursor.step %s cuts the window from %s into more than %d slices", c.Step, w.Start.Format(time.RFC3339), maxSlices)
+		return nil, nil, weir.Errorf("CONNECTOR-1312-400", "weir.cursor.step %s cuts the window from %s into more than %d slices", c.Step, w.Start.Format(time.RFC3339), maxSlices)
 	}
-	var out []weir.Window
-	for w.Start.Before(w.End) {
-		end := w.Start.Add(c.step)
-		if end.After(w.End) {
-			end = w.End
-		}
-		out = append(out, weir.Window{Start: w.Start, End: end})
-		w.Start = end
+	open, rest := t.cut(w)
+	return open, rest, nil
+}
+
+// cut takes the first slice off a window.
+func (t *tour) cut(w weir.Window) (open []weir.Window, rest *weir.Window) {
+	end := w.Start.Add(t.attributes.ext.Cursor.step)
+	if !end.Before(w.End) {
+		return []weir.Window{w}, nil
 	}
-	return out, nil
+	return []weir.Window{{Start: w.Start, End: end}}, &weir.Window{Start: end, End: w.End}
 }
 
 // place puts the window where the extension says.
@@ -216,7 +292,7 @@ func (c *cursorRules) place(r *request, w *weir.Window) error {
 }
 
 // walk reads the pages of one slice.
-func (t *tour) walk(ctx context.Context, in where, w weir.Window, from *walkAt, here position, after *position) error {
+func (t *tour) walk(ctx context.Context, in where, w weir.Window, from *walkAt, mark *pageMark, here position, after *position) error {
 	p := in.params
 	var job *jobAt
 	var err error
@@ -239,7 +315,7 @@ func (t *tour) walk(ctx context.Context, in where, w weir.Window, from *walkAt, 
 	if err != nil {
 		return err
 	}
-	rd.pos.Job = job
+	rd.pos.Job, rd.known = job, mark
 	rd.refine.extras = in.extras
 	rd.lead = t.begin && from == nil
 	t.begin = false
@@ -249,11 +325,11 @@ func (t *tour) walk(ctx context.Context, in where, w weir.Window, from *walkAt, 
 			if here.Walk, err = rd.at(); err != nil {
 				return nil, nil, err
 			}
-			next, err = here.checkpoint()
+			next, err = t.checkpoint(&here)
 			return next, nil, err
 		}
-		if next, err = after.checkpoint(); err == nil && after == nil {
-			resume, err = rd.kept()
+		if next, err = t.checkpoint(after); err == nil && after == nil {
+			resume, err = t.resume(rd)
 		}
 		return next, resume, err
 	}

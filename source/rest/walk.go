@@ -27,6 +27,7 @@ type reader struct {
 	splittable bool
 	bytes      int64 // of the open page, already told in chunks
 	ahead      ahead
+	known      *pageMark // of the first page, from the run before
 }
 
 func (s *Source) reader(pl *plan, from *walkAt) (*reader, error) {
@@ -87,9 +88,9 @@ func (rd *reader) at() (*walkAt, error) {
 }
 
 // kept is where the next run of a change feed starts; nil without paging.keep.
-func (rd *reader) kept() (weir.Checkpoint, error) {
+func (rd *reader) kept() (*walkAt, error) {
 	if !rd.plan.def.paging.more.Keep {
-		return nil, nil
+		return nil, nil //nolint:nilnil // nothing is kept
 	}
 	var pager any
 	switch p := rd.pager.(type) {
@@ -98,13 +99,13 @@ func (rd *reader) kept() (weir.Checkpoint, error) {
 	case *nextPager:
 		pager = &nextPager{Value: p.Value, Link: p.Link}
 	default:
-		return nil, nil
+		return nil, nil //nolint:nilnil // these have no position that outlives the run
 	}
 	raw, err := json.Marshal(pager)
 	if err != nil {
 		return nil, err
 	}
-	return (&position{Walk: &walkAt{Type: rd.pos.Type, Pager: raw}}).checkpoint()
+	return &walkAt{Type: rd.pos.Type, Pager: raw}, nil
 }
 
 // loaded is a page that was fetched and cut, before the pager saw it.
@@ -124,6 +125,7 @@ func (rd *reader) load(ctx context.Context, emit func(weir.Chunk) error) (l load
 	if err := rd.pager.place(r); err != nil {
 		return l, err
 	}
+	rd.ask(r)
 	rd.sink.next()
 	rd.bytes = 0
 	err = s.fetch(ctx, r, func(resp *response) (err error) {
@@ -161,7 +163,7 @@ func (rd *reader) page(ctx context.Context, emit func(weir.Chunk) error) (more b
 		if more, err = rd.turn(l); err != nil {
 			return false, err
 		}
-		if l.absent != "" && a.status != http.StatusNoContent {
+		if c.Unchanged = a.status == http.StatusNotModified; l.absent != "" && !bodiless(a.status) {
 			a.warn("%s", l.absent)
 		}
 	}
@@ -204,7 +206,7 @@ func (rd *reader) read(resp *response) (*answer, error) {
 		base: rd.plan.vars, total: rd.pos.Elements, requests: rd.pos.Requests + 1,
 	}
 	rd.cut.begin()
-	if resp.StatusCode == http.StatusNoContent {
+	if rd.keepMark(resp); bodiless(resp.StatusCode) {
 		return a, nil
 	}
 	if err := rd.decode.each(resp.body, rd.cut.run); err != nil {
@@ -239,7 +241,7 @@ func (rd *reader) turn(l loaded) (bool, error) {
 	if err == nil && more && rd.pos.Same >= samePages && rd.refine.dropped == 0 {
 		err = weir.Errorf("CONNECTOR-1308-400", "%d pages in a row held the same %d records: the source ignores its paging parameters", rd.pos.Same, a.elements)
 	}
-	return more && a.status != http.StatusNoContent, err
+	return more && !bodiless(a.status), err
 }
 
 // split asks for a smaller window when the first page tells that there is more than the source hands out.
