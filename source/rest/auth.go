@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"weir"
@@ -109,8 +111,28 @@ func openAuth(s *spec, b *weir.Binding, client *Client, opt *Options, mask *mask
 			return nil, weir.Errorf("CONNECTOR-1312-400", "auth.params must be an object")
 		}
 	}
+	c.params = a.filled(c.params)
 	mask.add(secretsOf(c.params, a.secret)...)
 	return open(c), nil
+}
+
+// filled adds the defaults of the auth spec's schema to the parameters that were not given.
+func (a *authSpec) filled(given map[string]json.RawMessage) map[string]json.RawMessage {
+	out := given
+	members(pluck(a.Spec, path{{name: "properties"}}), func(name, value []byte) bool {
+		n := unquote(name)
+		if d := pluck(value, path{{name: "default"}}); len(d) > 0 && string(d) != "null" && len(given[n]) == 0 {
+			if len(out) == len(given) {
+				out = maps.Clone(given)
+			}
+			if out == nil {
+				out = map[string]json.RawMessage{}
+			}
+			out[n] = slices.Clone(d)
+		}
+		return true
+	})
+	return out
 }
 
 type noAuth struct{}
@@ -123,6 +145,12 @@ type basicAuth struct{ c *credentials }
 
 func (a basicAuth) apply(_ context.Context, r *request) error {
 	plain := a.c.text("username", "userName") + ":" + a.c.text("password")
+	if b := a.c.spec.Attributes.Weir.Basic; b != nil {
+		e := &expander{params: &params{layers: []map[string]json.RawMessage{a.c.params}}, blanks: true}
+		if plain = e.text(b.Username) + ":" + e.text(b.Password); e.err() != nil {
+			return e.err()
+		}
+	}
 	code := base64.StdEncoding.EncodeToString([]byte(plain))
 	a.c.mask.add(code)
 	r.setHeader("Authorization", "Basic "+code)

@@ -30,7 +30,7 @@ func (a *refreshAuth) apply(ctx context.Context, r *request) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.home = r.home()
-	if a.expired(a.c.params) && a.canRenew() {
+	if (a.expired(a.c.params) || a.c.text("accessToken") == "") && a.canRenew() {
 		if err := a.swap(ctx, a.c.text("accessToken")); err != nil {
 			return err
 		}
@@ -114,13 +114,14 @@ func (a *refreshAuth) swap(ctx context.Context, used string) error {
 	if err := json.Unmarshal(stored, &params); err != nil {
 		return weir.Errorf("CONNECTOR-1014-400", "the stored auth parameters are not an object")
 	}
-	a.c.params = params
+	a.c.params = a.c.spec.filled(params)
 	a.c.mask.add(secretsOf(params, a.c.spec.secret)...)
 	return nil
 }
 
 // request asks the token address for new tokens and returns the parameters with them.
 func (a *refreshAuth) request(ctx context.Context, p map[string]json.RawMessage) (map[string]json.RawMessage, error) {
+	p = a.c.spec.filled(p)
 	text := func(name string) string { t, _ := scalarText(p[name]); return t }
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {text("refreshToken")}}
 	names := a.c.override()
@@ -134,7 +135,11 @@ func (a *refreshAuth) request(ctx context.Context, p map[string]json.RawMessage)
 			}
 		}
 	}
-	answer, err := a.c.token(ctx, a.c.resolve(text("accessTokenUrl"), a.home), names.Method, form, basic)
+	address, err := a.c.expand(text("accessTokenUrl"), nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := a.c.token(ctx, a.c.resolve(address, a.home), names.Method, form, basic)
 	if err != nil {
 		return nil, err
 	}
@@ -202,6 +207,18 @@ func (c *credentials) override() override {
 			*d.to = d.text
 		}
 	}
+	if g := c.spec.Attributes.Weir.Grant; g != nil {
+		given := func(to *string, usual, name string) {
+			if *to == usual && name != "" {
+				*to = name
+			}
+		}
+		given(&o.AccessToken, "access_token", g.Access)
+		given(&o.RefreshToken, "refresh_token", g.Refresh)
+		given(&o.ExpiresIn, "expires_in", g.Expires)
+		given(&o.ClientID, "client_id", g.ClientID)
+		given(&o.ClientSecret, "client_secret", g.ClientSecret)
+	}
 	o.Method = strings.ToUpper(o.Method)
 	return o
 }
@@ -214,6 +231,9 @@ func (c *credentials) token(ctx context.Context, address, method string, form ur
 	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil || u.Host == "" {
 		return nil, weir.Errorf("CONNECTOR-1312-400", "the token address is not a valid URL")
+	}
+	if err := c.fields(form); err != nil {
+		return nil, err
 	}
 	for name, v := range form {
 		if secretName.MatchString(name) {
@@ -229,6 +249,29 @@ func (c *credentials) token(ctx context.Context, address, method string, form ur
 			return nil, err
 		}
 	}
+}
+
+// fields adds what the rules of the auth spec want in the request for a token.
+func (c *credentials) fields(form url.Values) error {
+	g := c.spec.Attributes.Weir.Grant
+	if g == nil {
+		return nil
+	}
+	if g.Type != "" {
+		form.Set("grant_type", g.Type)
+	}
+	if v := form.Get("refresh_token"); v != "" && g.RefreshToken != "" && g.RefreshToken != "refresh_token" {
+		form.Del("refresh_token")
+		form.Set(g.RefreshToken, v)
+	}
+	for name, text := range g.Fields {
+		v, err := c.expand(text, nil)
+		if err != nil {
+			return err
+		}
+		form.Set(name, v)
+	}
+	return nil
 }
 
 // tokenAttempts bounds the calls for one token.
@@ -250,12 +293,21 @@ func (c *credentials) tokenRequest(ctx context.Context, u *url.URL, method strin
 		return nil, weir.Errorf("CONNECTOR-1312-400", "the token address is not a valid URL")
 	}
 	req.Header.Set("Accept", "application/json")
+	if g := c.spec.Attributes.Weir.Grant; g != nil {
+		for name, text := range g.Headers {
+			v, err := c.expand(text, nil)
+			if err != nil {
+				return nil, err
+			}
+			req.Header.Set(name, v)
+		}
+	}
 	if basic != nil {
 		secret, _ := basic.Password()
 		c.mask.add(secret)
 		req.SetBasicAuth(url.QueryEscape(basic.Username()), url.QueryEscape(secret)) // RFC 6749 §2.3.1
 	}
-	if body != nil {
+	if body != nil && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	return req, nil

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"maps"
@@ -35,6 +36,27 @@ type authRules struct {
 	// ClientAuth is body (default) or basic: how the client shows itself at a token address.
 	ClientAuth string        `json:"clientAuth"`
 	Consent    *consentRules `json:"consent"`
+	Grant      *grantRules   `json:"grant"`
+	// Basic are the texts of a BasicAuthentication, Token that of a BearerToken, where they are more than a parameter.
+	Basic *struct {
+		Username string `json:"username"`
+		Password string `json:"password"`
+	} `json:"basic"`
+	Token string `json:"token"`
+}
+
+// grantRules say what a request for an OAuth token has besides what the type needs, and how the answer names things.
+// requestParameterOverride of a connection goes before the names.
+type grantRules struct {
+	Type         string            `json:"type"` // grant_type
+	Fields       map[string]string `json:"fields"`
+	Headers      map[string]string `json:"headers"`
+	ClientID     string            `json:"clientId"` // names of the fields
+	ClientSecret string            `json:"clientSecret"`
+	RefreshToken string            `json:"refreshToken"`
+	Access       string            `json:"accessToken"` // names in the answer
+	Refresh      string            `json:"newRefreshToken"`
+	Expires      string            `json:"expiresIn"`
 }
 
 // loginRules ask for a session.
@@ -46,6 +68,9 @@ type loginRules struct {
 	Form    map[string]string `json:"form"`
 	Token   string            `json:"token"` // $.path, headers.<name> or cookies.<name>
 	Life    json.RawMessage   `json:"life"`  // seconds, or the $.path of them; an hour by default
+	// User and Password, if set, go into a Basic Authorization header.
+	User     string `json:"user"`
+	Password string `json:"password"`
 }
 
 // sendRules say where a token goes.
@@ -174,6 +199,13 @@ func (a *staticAuth) list() []string {
 
 func (a *staticAuth) apply(_ context.Context, r *request) error {
 	all := a.list()
+	if t := a.c.spec.Attributes.Weir.Token; t != "" {
+		text, err := a.c.expand(t, nil)
+		if err != nil {
+			return err
+		}
+		all = []string{text}
+	}
 	a.c.mask.add(all...)
 	a.mu.Lock()
 	token := all[a.at%len(all)]
@@ -213,6 +245,10 @@ func (c *credentials) grant(ctx context.Context, home string, form url.Values) (
 	address := c.text("accessTokenUrl", "tokenEndpoint", "tokenUrl", "tokenEndpointUrl", "authUrl")
 	if address == "" {
 		return "", 0, weir.Errorf("CONNECTOR-1304-400", "accessTokenUrl is missing in the auth parameters")
+	}
+	address, err := c.expand(address, nil)
+	if err != nil {
+		return "", 0, err
 	}
 	names := c.override()
 	var basic *url.Userinfo
@@ -314,6 +350,11 @@ func (c *credentials) loginRequest(ctx context.Context, l *loginRules, home stri
 	}
 	for _, n := range slices.Sorted(maps.Keys(l.Headers)) {
 		r.headers = append(r.headers, pair{n, e.text(l.Headers[n])})
+	}
+	if l.User != "" {
+		code := base64.StdEncoding.EncodeToString([]byte(e.text(l.User) + ":" + e.text(l.Password)))
+		c.mask.add(code)
+		r.setHeader("Authorization", "Basic "+code)
 	}
 	if err := e.err(); err != nil {
 		return nil, err

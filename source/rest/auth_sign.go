@@ -68,6 +68,10 @@ func (c *credentials) assertion(home string) (string, time.Duration, error) {
 		}
 	}
 	kid := e.text(rules.KeyID)
+	header := map[string]string{}
+	for n, text := range rules.Headers {
+		header[n] = e.text(text)
+	}
 	if err := e.err(); err != nil {
 		return "", 0, err
 	}
@@ -78,6 +82,9 @@ func (c *credentials) assertion(home string) (string, time.Duration, error) {
 	t := jwt.NewWithClaims(method, claims)
 	if kid != "" {
 		t.Header["kid"] = kid
+	}
+	for n, text := range header {
+		t.Header[n] = text
 	}
 	signed, err := t.SignedString(key)
 	if err != nil {

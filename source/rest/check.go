@@ -454,8 +454,10 @@ func (x *extension) expected(p *params) *params {
 	m := map[string]json.RawMessage{}
 	for i := range x.Partition {
 		m[x.Partition[i].As] = json.RawMessage(`"x"`)
-		for name := range x.Partition[i].Keep {
-			m[name] = json.RawMessage(`"x"`)
+		for _, p := range append([]partition{x.Partition[i]}, x.Partition[i].Any...) {
+			for name := range p.Keep {
+				m[name] = json.RawMessage(`"x"`)
+			}
 		}
 	}
 	if x.Job != nil {
@@ -463,6 +465,9 @@ func (x *extension) expected(p *params) *params {
 		for name := range x.Job.Keep {
 			m[name] = json.RawMessage(`"x"`)
 		}
+	}
+	for name := range x.Let {
+		m[name] = json.RawMessage(`"x"`)
 	}
 	if x.Paging != nil && x.Paging.Inject != nil && x.Paging.Inject.Path != "" {
 		m[x.Paging.Inject.Path] = json.RawMessage(`"x"`)

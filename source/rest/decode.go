@@ -24,10 +24,11 @@ type csvRules struct {
 	Delimiter string   `json:"delimiter"` // "," by default
 	Columns   []string `json:"columns"`   // names, when the first line is data
 	Skip      int      `json:"skipLines"` // before the header
+	Nulls     []string `json:"nulls"`     // texts that are null
 }
 
 // formats are the last layers of answer.decode; the others undo a packing.
-var formats = []string{"json", "ndjson", "csv", "xml"}
+var formats = []string{"json", "ndjson", "csv", "xml", "lines"}
 
 var packings = []string{"gzip", "deflate", "zip"}
 
@@ -143,6 +144,8 @@ func (d *decoder) open(in io.Reader, fn func(io.Reader) error) error {
 		return fn(newCSV(in, &d.rules.CSV))
 	case "xml":
 		return fn(newXML(in, &d.rules.XML, d.content))
+	case "lines":
+		return fn(newLines(in))
 	}
 	return fn(in)
 }
@@ -324,10 +327,38 @@ func (c *csvReader) step() error {
 		if i > 0 {
 			c.buf = append(c.buf, ',')
 		}
-		c.buf = appendText(append(c.buf, c.names[i]...), v)
+		c.buf = append(c.buf, c.names[i]...)
+		if slices.Contains(c.rules.Nulls, v) {
+			c.buf = append(c.buf, "null"...)
+			continue
+		}
+		c.buf = appendText(c.buf, v)
 	}
 	c.buf = append(c.buf, '}')
 	return nil
+}
+
+// newLines turns each line that is not empty into {"record": line}, in an array.
+func newLines(in io.Reader) io.Reader {
+	g := &gate{in: in, left: maxValue}
+	b := bufio.NewReaderSize(g, 64<<10)
+	m := &jsonMaker{buf: []byte{'['}}
+	rows := 0
+	m.next = func() error {
+		g.left = maxValue
+		line, err := b.ReadString('\n')
+		if line = strings.TrimRight(line, "\r\n"); line != "" {
+			if rows++; rows > 1 {
+				m.buf = append(m.buf, ',')
+			}
+			m.buf = append(appendText(append(m.buf, `{"record":`...), line), '}')
+		}
+		if errors.Is(err, io.EOF) {
+			m.buf = append(m.buf, ']')
+		}
+		return err
+	}
+	return m
 }
 
 // appendText appends s as a JSON string. Bytes that are not UTF-8 stay as they are: the scan then says so.

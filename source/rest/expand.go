@@ -14,6 +14,7 @@ import (
 // parameters of an explore call, then the defaults of the spec's schema (contract flow-service §6.4).
 type params struct {
 	layers []map[string]json.RawMessage
+	none   map[string]bool // names that were computed to nothing (weir.let)
 }
 
 // lookup finds a value. ok is false for an unknown name, null and "".

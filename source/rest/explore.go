@@ -62,6 +62,11 @@ func (s *Source) Explore(ctx context.Context, q weir.ExploreQuery) (weir.Preview
 	if out.Schema == nil {
 		out.Schema = inferSchema(data)
 	}
+	wrapper := ""
+	if pl.def.content.wrap {
+		wrapper = pl.def.content.wrapper
+	}
+	out.Schema = pl.def.ext.keyMembers(out.Schema, wrapper)
 	return out, nil
 }
 
@@ -83,11 +88,17 @@ var errFirst = errors.New("the first parent is enough")
 
 // first plans the first request of an explore: of a source with parents, that of the first parent.
 func (s *Source) first(ctx context.Context, p *params, q weir.ExploreQuery) (*plan, where, error) {
-	in := where{params: p}
 	a, err := s.attributes(p, q.Object, s.b.Params, q.Params)
 	if err != nil {
-		return nil, in, err
+		return nil, where{params: p}, err
 	}
+	return s.firstOf(ctx, p, a)
+}
+
+// firstOf is first for a request definition.
+func (s *Source) firstOf(ctx context.Context, p *params, a *attributes) (*plan, where, error) {
+	in := where{params: p}
+	var err error
 	t := &tour{s: s, attributes: a, parts: a.ext.Partition, window: weir.Window{End: s.opt.Now()}}
 	for i := range t.parts {
 		found := false
@@ -95,7 +106,8 @@ func (s *Source) first(ctx context.Context, p *params, q weir.ExploreQuery) (*pl
 			if len(page.parents) == 0 {
 				return nil
 			}
-			in, found = in.child(nil, 0, &page.parents[0]), true
+			page.walk = nil
+			in, found = in.child(&page, 0), true
 			return errFirst
 		})
 		if err != nil && !errors.Is(err, errFirst) {

@@ -30,6 +30,8 @@ func InferSchema(records []json.RawMessage) json.RawMessage { return inferSchema
 type Definition struct {
 	Own     json.RawMessage
 	Parents []json.RawMessage
+	// Others are the further definitions of a level that has several, by the index of the level.
+	Others map[int][]json.RawMessage
 	// Streams are the names of the spec's streams.
 	Streams []string
 }
@@ -57,15 +59,28 @@ func Define(b weir.Binding) (*Definition, error) {
 	src := &Source{spec: s}
 	for i := range a.ext.Partition {
 		part := &a.ext.Partition[i]
-		if len(part.Values) > 0 {
-			out.Parents = append(out.Parents, nil)
-			continue
+		all := part.Any
+		if len(all) == 0 {
+			all = []partition{*part}
 		}
-		own, err := src.parentAttributes(a, part)
-		if err != nil {
-			return nil, err
+		for j := range all {
+			var raw json.RawMessage
+			if all[j].requests() {
+				own, err := src.parentAttributes(a, &all[j])
+				if err != nil {
+					return nil, err
+				}
+				raw = own.raw
+			}
+			if j == 0 {
+				out.Parents = append(out.Parents, raw)
+				continue
+			}
+			if out.Others == nil {
+				out.Others = map[int][]json.RawMessage{}
+			}
+			out.Others[i] = append(out.Others[i], raw)
 		}
-		out.Parents = append(out.Parents, own.raw)
 	}
 	return out, nil
 }

@@ -32,6 +32,7 @@ type expression struct {
 	// pages are the places of the answer it reads, first and last whether it reads those records.
 	pages       []path
 	first, last bool
+	copies      path // of an expression that is one member of the record
 }
 
 // maxIndex bounds the elements an expression may name by index.
@@ -41,14 +42,19 @@ const maxIndex = 1000
 type scope uint8
 
 const (
-	onPage   scope = iota // page, headers, status, url, elements, records, requests, first, last, position, text, none, params, window
-	onRecord              // record, params, window
+	onPage    scope = iota // page, headers, status, url, elements, records, requests, first, last, position, text, none, params, window
+	onRecord               // record, params, window
+	onValue                // those of a record, and value: one of its members
+	onRequest              // params, window
 )
 
 // scopeNames are the variables of each scope.
 var scopeNames = map[scope][]string{
 	onPage:   {"page", "headers", "status", "url", "elements", "records", "requests", "first", "last", "position", "text", "none", "params", "window"},
-	onRecord: {"record", "params", "window"},
+	onRecord: {"record", "none", "params", "window"},
+	onValue:  {"record", "value", "none", "params", "window"},
+
+	onRequest: {"none", "params", "window"},
 }
 
 // compileExpr checks an expression: its syntax, its names, and where want is not nil its type.
@@ -60,7 +66,7 @@ func compileExpr(where, text string, in scope, want *cel.Type) (*expression, err
 		return fail(fmt.Errorf("it is longer than %d bytes", exprSize))
 	}
 	opts := []cel.EnvOption{
-		ext.Strings(), ext.Math(), ext.Encoders(), ext.Lists(), cel.CrossTypeNumericComparisons(true),
+		ext.Strings(), ext.Math(), ext.Encoders(), ext.Lists(), cel.OptionalTypes(), ext.Regex(), cel.CrossTypeNumericComparisons(true), words(),
 		cel.ParserRecursionLimit(64), cel.ParserExpressionSizeLimit(exprSize),
 	}
 	for _, name := range scopeNames[in] {
@@ -82,8 +88,12 @@ func compileExpr(where, text string, in scope, want *cel.Type) (*expression, err
 		return fail(err)
 	}
 	x := &expression{text: text, program: program}
-	if err := x.read(checked.NativeRep().Expr()); err != nil {
+	top := checked.NativeRep().Expr()
+	if err := x.read(top); err != nil {
 		return fail(err)
+	}
+	if p, root, ok := chain(top); ok && root == "record" && len(p) > 0 {
+		x.copies = p
 	}
 	return x, nil
 }

@@ -34,9 +34,14 @@ type extension struct {
 	Explode    string                     `json:"explodeEmpty"` // drop (default) or keep
 	Retention  *retentionRules            `json:"retention"`
 	// Conditional asks for the first page only if it has changed since the run before.
-	Conditional bool `json:"conditional"`
+	Conditional bool              `json:"conditional"`
+	Prepare     []prepareRule     `json:"prepare"`
+	Key         []string          `json:"key"` // paths of the members that tell the records apart
+	Let         map[string]string `json:"let"` // ${placeholders} that are computed: expressions over params and window
 
 	filter, deleted *expression
+	key             []path
+	let             []letRule
 }
 
 // inject says where a value goes into a request: exactly one of the members is set.
@@ -135,6 +140,8 @@ type responseRule struct {
 	When    string          `json:"when"`   // an expression over the answer
 	Do      string          `json:"do"`     // fail, retry, ignore, refresh, reset
 	Message string          `json:"message"`
+	// Wait, of retry and refresh, is how long to wait, in place of backoff: its seconds, or what its header tells.
+	Wait *backoffRules `json:"wait"`
 
 	statuses []statusRange
 	match    matcher
@@ -150,6 +157,7 @@ type backoffRules struct {
 	Kind    string  `json:"kind"` // exponential (default), constant
 	Seconds float64 `json:"seconds"`
 	Max     float64 `json:"maxSeconds"`
+	Min     float64 `json:"minSeconds"` // of what the header tells
 	Retries int     `json:"retries"`
 	Header  string  `json:"header"` // that tells when to come again, besides Retry-After
 	Form    string  `json:"form"`   // of the header: seconds (default), millis, epoch, epochMillis, date
@@ -177,15 +185,19 @@ type cursorRules struct {
 	Format   string    `json:"format"` // of the field: "" (ISO 8601), epoch, epochMillis
 	Lookback string    `json:"lookback"`
 	Step     string    `json:"step"`   // the window is read in slices of this length
-	Start    string    `json:"start"`  // where a backfill begins
+	Start    string    `json:"start"`  // where a backfill begins: a time, ${parameter}, or -P30D before the window's end
+	Floor    string    `json:"floor"`  // no window begins before it; in the same forms
+	End      string    `json:"end"`    // no window ends after it; in the same forms
+	Delay    string    `json:"delay"`  // both bounds are moved back by this length
 	Filter   bool      `json:"filter"` // drop records outside the window here
 	Align    string    `json:"align"`  // the window's bounds are moved back to whole units of this length
 	Inject   *windowAt `json:"inject"`
 
-	field          path
-	lookback, step time.Duration
-	align          time.Duration
-	start          time.Time
+	field              path
+	step               time.Duration // a lower bound of the step
+	align              time.Duration
+	months             int // of align
+	back, stride, late span
 }
 
 // windowAt puts the window's bounds elsewhere than scheduleParams can.
@@ -206,7 +218,8 @@ type splitRules struct {
 
 // checkRules tell good credentials from bad where the status does not.
 type checkRules struct {
-	Path    string `json:"path"` // requested instead of the resource
+	Path    string `json:"path"`   // requested instead of the resource
+	Stream  string `json:"stream"` // one of streams, when a connection is tested without one
 	Status  int    `json:"status"`
 	Records int    `json:"records"` // at least so many at contentPath
 	When    string `json:"when"`    // an expression that must hold
@@ -226,7 +239,7 @@ func parseExtension(raw json.RawMessage) (*extension, error) {
 	if err := d.Decode(x); err != nil {
 		return nil, weir.Errorf("CONNECTOR-1312-400", "attributes.weir cannot be read: %w", err)
 	}
-	for _, step := range []func() error{x.compilePaging, x.compileRules, x.compileRecords, x.compileParts, x.compileJob, x.compileSchema, x.compileVersions} {
+	for _, step := range []func() error{x.compilePaging, x.compileRules, x.compileRecords, x.compileParts, x.compileJob, x.compileSchema, x.compileVersions, x.compilePrepare, x.compileKey, x.compileLet} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -363,19 +376,8 @@ func (c *cursorRules) compile() (err error) {
 	if c.Filter && len(c.field) == 0 {
 		return weir.Errorf("CONNECTOR-1312-400", "weir.cursor.filter needs field")
 	}
-	for _, d := range []struct {
-		name, text string
-		to         *time.Duration
-	}{{"lookback", c.Lookback, &c.lookback}, {"step", c.Step, &c.step}, {"align", c.Align, &c.align}} {
-		if *d.to, err = parseDuration(d.text); err != nil {
-			return weir.Errorf("CONNECTOR-1312-400", "weir.cursor.%s: %w", d.name, err)
-		}
-	}
-	if c.Start != "" {
-		var ok bool
-		if c.start, ok = parseExpiry(c.Start); !ok {
-			return weir.Errorf("CONNECTOR-1340-400", "weir.cursor.start %q is not a time", c.Start)
-		}
+	if err := c.compileTimes(); err != nil {
+		return err
 	}
 	if c.step > 0 && c.step < time.Second {
 		return weir.Errorf("CONNECTOR-1312-400", "weir.cursor.step must be at least a second")

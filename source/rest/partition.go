@@ -25,6 +25,12 @@ type partition struct {
 	Into   *bool             `json:"into"` // whether as and keep go into the records; true by default
 	// Parallel is how many parents are read at once; order and counts stay the same.
 	Parallel int `json:"parallel"`
+	// Param is the name of a source parameter whose list, or text with commas, is the values.
+	Param string `json:"param"`
+	// Group reads the source once for so many values of a page; As is then the list of them.
+	Group int `json:"group"`
+	// Any are several levels in the place of this one, one after the other; they take its As.
+	Any []partition `json:"any"`
 
 	key  path
 	keep []kept
@@ -54,31 +60,7 @@ const maxParallel = 16
 
 func (x *extension) compileParts() error {
 	for i := range x.Partition {
-		p := &x.Partition[i]
-		where := fmt.Sprintf("partition[%d]", i)
-		n := 0
-		for _, set := range []bool{len(p.Values) > 0, len(p.Parent) > 0, p.Stream != ""} {
-			if set {
-				n++
-			}
-		}
-		if n != 1 || p.As == "" {
-			return weir.Errorf("CONNECTOR-1312-400", "weir.%s needs as, and exactly one of values, parent, stream", where)
-		}
-		if len(p.Values) == 0 && p.Key == "" {
-			return weir.Errorf("CONNECTOR-1312-400", "weir.%s needs key, the path of the value in the parent's records", where)
-		}
-		if p.Parallel < 0 || p.Parallel > maxParallel {
-			return weir.Errorf("CONNECTOR-1312-400", "weir.%s.parallel must be 1 to %d", where, maxParallel)
-		}
-		if p.Stream != "" && x.Streams[p.Stream] == nil {
-			return weir.Errorf("CONNECTOR-1312-400", "weir.%s.stream %q is not one of streams", where, p.Stream)
-		}
-		var err error
-		if p.key, err = parsePath(p.Key); err != nil {
-			return err
-		}
-		if p.keep, err = parseKept(p.Keep); err != nil {
+		if err := x.Partition[i].compile(x, fmt.Sprintf("partition[%d]", i), true); err != nil {
 			return err
 		}
 	}
@@ -88,12 +70,55 @@ func (x *extension) compileParts() error {
 	return nil
 }
 
+// compile checks one level; top is false for one of several in its place.
+func (p *partition) compile(x *extension, where string, top bool) (err error) {
+	n := 0
+	for _, set := range []bool{len(p.Values) > 0, len(p.Parent) > 0, p.Stream != "", p.Param != "", len(p.Any) > 0} {
+		if set {
+			n++
+		}
+	}
+	if n != 1 || p.As == "" || len(p.Any) > 0 && !top {
+		return weir.Errorf("CONNECTOR-1312-400", "weir.%s needs as, and exactly one of values, parent, stream, param, any", where)
+	}
+	if p.requests() && p.Key == "" {
+		return weir.Errorf("CONNECTOR-1312-400", "weir.%s needs key, the path of the value in the parent's records", where)
+	}
+	if p.Parallel < 0 || p.Parallel > maxParallel || p.Group < 0 || p.Group > maxGroup {
+		return weir.Errorf("CONNECTOR-1312-400", "weir.%s: parallel must be 1 to %d, group 1 to %d", where, maxParallel, maxGroup)
+	}
+	if p.Stream != "" && x.Streams[p.Stream] == nil {
+		return weir.Errorf("CONNECTOR-1312-400", "weir.%s.stream %q is not one of streams", where, p.Stream)
+	}
+	if p.key, err = parsePath(p.Key); err != nil {
+		return err
+	}
+	if p.keep, err = parseKept(p.Keep); err != nil {
+		return err
+	}
+	for i := range p.Any {
+		one := &p.Any[i]
+		one.As, one.Into, one.Group = p.As, p.Into, p.Group
+		if err := one.compile(x, fmt.Sprintf("%s.any[%d]", where, i), false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// requests reports whether the values come from a request of their own.
+func (p *partition) requests() bool { return len(p.Parent) > 0 || p.Stream != "" }
+
+// maxGroup bounds partition.group.
+const maxGroup = 1000
+
 // parentAt is where a walk over the parents of one level stands: the page, and the parent on it. The key finds the
 // parent again when the page has changed since.
 type parentAt struct {
 	Walk  *walkAt `json:"walk,omitempty"`
 	Index int     `json:"index"`
 	Key   string  `json:"key,omitempty"`
+	Of    int     `json:"of,omitempty"` // which of partition.any
 }
 
 // parent is one value with what it brings.
@@ -132,11 +157,13 @@ func (t *tour) level(ctx context.Context, in where, at, after *position) error {
 			next := after
 			switch {
 			case i+1 < len(page.parents):
-				next = &position{Parents: append(slices.Clone(in.parents), parentAt{page.walk, i + 1, page.parents[i+1].key})}
+				next = &position{Parents: append(slices.Clone(in.parents), parentAt{page.walk, i + 1, page.parents[i+1].key, page.of})}
 			case page.next != nil:
-				next = &position{Parents: append(slices.Clone(in.parents), parentAt{page.next, 0, ""})}
+				next = &position{Parents: append(slices.Clone(in.parents), parentAt{page.next, 0, "", page.of})}
+			case page.others:
+				next = &position{Parents: append(slices.Clone(in.parents), parentAt{nil, 0, "", page.of + 1})}
 			}
-			child := in.child(page.walk, i, &page.parents[i])
+			child := in.child(&page, i)
 			var childAt *position
 			if resume != nil && i == start && page.parents[i].key == resume.Key {
 				childAt = at
@@ -166,9 +193,10 @@ func (p *parentPage) find(at *parentAt) int {
 }
 
 // child is the place of one parent's children.
-func (in where) child(walk *walkAt, i int, p *parent) where {
+func (in where) child(page *parentPage, i int) where {
+	p := &page.parents[i]
 	return where{
-		parents: append(slices.Clone(in.parents), parentAt{walk, i, p.key}),
+		parents: append(slices.Clone(in.parents), parentAt{page.walk, i, p.key, page.of}),
 		params:  &params{layers: append([]map[string]json.RawMessage{p.values}, in.params.layers...)},
 		extras:  append(slices.Clone(in.extras), p.extras...),
 	}
@@ -179,13 +207,92 @@ type parentPage struct {
 	walk    *walkAt
 	parents []parent
 	next    *walkAt
+	of      int  // which of partition.any
+	others  bool // and whether others follow
 }
 
 // parentPages calls fn with page after page of parents.
 func (t *tour) parentPages(ctx context.Context, in where, part *partition, resume *parentAt, fn func(parentPage) error) error {
-	if len(part.Values) > 0 {
+	if part.Group > 1 {
+		one := fn
+		fn = func(page parentPage) error {
+			page.parents = part.grouped(page.parents)
+			return one(page)
+		}
+	}
+	if len(part.Any) == 0 {
+		return t.parentsOf(ctx, in, part, resume, fn)
+	}
+	first := 0
+	if resume != nil {
+		first = min(resume.Of, len(part.Any))
+	}
+	for i := first; i < len(part.Any); i++ {
+		err := t.parentsOf(ctx, in, &part.Any[i], resume, func(page parentPage) error {
+			page.of, page.others = i, i+1 < len(part.Any)
+			return fn(page)
+		})
+		if err != nil {
+			return err
+		}
+		resume = nil
+	}
+	return nil
+}
+
+// list are the values of a level that needs no request.
+func (p *partition) list(params *params) ([]json.RawMessage, error) {
+	if p.Param == "" {
+		return p.Values, nil
+	}
+	raw, ok := params.lookup(p.Param)
+	if !ok {
+		return nil, weir.Errorf("CONNECTOR-1304-400", "no value for the source parameter %s, which weir.partition reads the values of", p.Param)
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) == nil {
+		return list, nil
+	}
+	for text := range strings.SplitSeq(paramText(raw), ",") {
+		list = append(list, quote(strings.TrimSpace(text)))
+	}
+	return list, nil
+}
+
+// grouped joins parents: the values of a group are lists.
+func (p *partition) grouped(all []parent) []parent {
+	var out []parent
+	for group := range slices.Chunk(all, p.Group) {
+		names := slices.Sorted(maps.Keys(group[0].values))
+		g := parent{values: map[string]json.RawMessage{}}
+		for _, n := range names {
+			list := []byte{'['}
+			for i := range group {
+				if i > 0 {
+					list = append(list, ',')
+				}
+				list = append(list, group[i].values[n]...)
+			}
+			g.values[n] = append(list, ']')
+			if len(group[0].extras) > 0 {
+				g.extras = append(g.extras, extra{n, append(append(quote(n), ':'), compact(nil, g.values[n])...)})
+			}
+		}
+		g.key = paramText(g.values[p.As])
+		out = append(out, g)
+	}
+	return out
+}
+
+// parentsOf calls fn with page after page of one level's parents.
+func (t *tour) parentsOf(ctx context.Context, in where, part *partition, resume *parentAt, fn func(parentPage) error) error {
+	if !part.requests() {
 		page := parentPage{}
-		for _, v := range part.Values {
+		list, err := part.list(in.params)
+		if err != nil {
+			return err
+		}
+		for _, v := range list {
 			page.parents = append(page.parents, part.parent(v, nil))
 		}
 		return fn(page)
@@ -262,7 +369,7 @@ func (s *Source) parentAttributes(base *attributes, part *partition) (*attribute
 	if part.Stream != "" {
 		raw = base.ext.Streams[part.Stream]
 	}
-	a, err := base.with(raw)
+	a, err := base.with(raw, "prepare", "key")
 	if err != nil {
 		return nil, err
 	}
@@ -297,7 +404,7 @@ func (t *tour) run(ctx context.Context, jobs []job, parallel int) error {
 	wg.Go(func() {
 		defer close(results)
 		for _, job := range jobs {
-			r := &result{chunks: make(chan weir.Chunk, 1)}
+			r := &result{chunks: make(chan weir.Chunk)} // no page waits in it: a crash costs one page of each parent in work
 			select {
 			case results <- r:
 			case <-ctx.Done():

@@ -23,6 +23,8 @@ type refiner struct {
 	extras  []extra
 	window  weir.Window
 	vars    map[string]any
+	prepare *preparer
+	ready   bool // prepare was looked for
 	scratch []byte
 	dropped int64
 }
@@ -32,7 +34,7 @@ var deletedMark = extra{"_change_request_type", []byte(`"_change_request_type":"
 
 func (f *refiner) idle() bool {
 	x := f.rules
-	return len(f.extras) == 0 && x.filter == nil && x.deleted == nil && (x.Cursor == nil || !x.Cursor.Filter)
+	return len(f.extras) == 0 && x.filter == nil && x.deleted == nil && (x.Cursor == nil || !x.Cursor.Filter) && len(x.Prepare) == 0
 }
 
 func (f *refiner) put(pre, rec, post []byte) error {
@@ -40,23 +42,10 @@ func (f *refiner) put(pre, rec, post []byte) error {
 		return f.next(pre, rec, post)
 	}
 	f.scratch = append(append(append(f.scratch[:0], pre...), rec...), post...)
-	whole := f.scratch
-	var deleted bool
-	if f.rules.filter != nil || f.rules.deleted != nil {
-		vars := map[string]any{"record": toCEL(whole)}
-		maps.Copy(vars, f.vars)
-		if f.rules.filter != nil {
-			if keep, err := f.rules.filter.truth(vars); err != nil || !keep {
-				f.dropped++
-				return err
-			}
-		}
-		if f.rules.deleted != nil {
-			var err error
-			if deleted, err = f.rules.deleted.truth(vars); err != nil {
-				return err
-			}
-		}
+	whole, deleted, stays, err := f.judge(f.scratch)
+	if err != nil || !stays {
+		f.dropped++
+		return err
 	}
 	if c := f.rules.Cursor; c != nil && c.Filter && !c.within(pluck(whole, c.field), f.window) {
 		f.dropped++
@@ -79,6 +68,32 @@ func (f *refiner) put(pre, rec, post []byte) error {
 		head = head[:len(head)-1]
 	}
 	return f.next(head, whole[1:], nil)
+}
+
+// judge applies filter and deleted to a record as the source gave it, and then what prepares it.
+func (f *refiner) judge(whole []byte) (out []byte, deleted, stays bool, err error) {
+	if f.rules.filter != nil || f.rules.deleted != nil {
+		vars := map[string]any{"record": toCEL(whole)}
+		maps.Copy(vars, f.vars)
+		if f.rules.filter != nil {
+			if keep, err := f.rules.filter.truth(vars); err != nil || !keep {
+				return nil, false, false, err
+			}
+		}
+		if f.rules.deleted != nil {
+			if deleted, err = f.rules.deleted.truth(vars); err != nil {
+				return nil, false, false, err
+			}
+		}
+	}
+	if !f.ready {
+		f.prepare, f.ready = f.rules.prepared(f.vars), true
+	}
+	if f.prepare == nil {
+		return whole, deleted, true, nil
+	}
+	out, stays, err = f.prepare.apply(whole)
+	return out, deleted, stays, err
 }
 
 // within reports whether a record's cursor value lies in the window. A value that cannot be read keeps its record:

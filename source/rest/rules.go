@@ -42,6 +42,9 @@ func (x *extension) compileRules() error {
 		}
 	}
 	if c := x.Check; c != nil {
+		if c.Stream != "" && x.Streams[c.Stream] == nil {
+			return weir.Errorf("CONNECTOR-1312-400", "weir.check.stream %q is not one of streams", c.Stream)
+		}
 		return compileAll([]exprAt{{"check.when", c.When, onPage, cel.BoolType, &c.when}})
 	}
 	return nil
@@ -53,6 +56,11 @@ func (r *responseRule) compile(where string) (err error) {
 	}
 	if r.statuses, err = parseStatuses(r.Status); err != nil {
 		return weir.Errorf("CONNECTOR-1312-400", "weir.%s.status: %w", where, err)
+	}
+	if r.Wait != nil {
+		if err := r.Wait.compile(); err != nil {
+			return err
+		}
 	}
 	if r.Text != "" {
 		re, err := regexp.Compile(r.Text)
@@ -169,7 +177,9 @@ func (s *Source) refusal(resp *http.Response, at string, body []byte, r *request
 			return &fault{err: f.err, raw: &resetFault{f.err}}, true
 		case "retry":
 			f.passing = true
-			f.after = retryAfter(resp.Header, s.opt.Now())
+			if f.after = retryAfter(resp.Header, s.opt.Now()); f.after <= 0 && rule.Wait != nil {
+				f.after = rule.Wait.pause(resp.Header, s.opt.Now())
+			}
 		case "refresh":
 			f.refresh = true
 		default:
@@ -234,7 +244,7 @@ func (b *backoffRules) compile() error {
 		}
 		b.match = re
 	}
-	return weirIf(b.Retries < 0 || b.Retries > 100 || b.Seconds < 0 || b.Max < 0, "weir.backoff: retries must be 0 to 100 and seconds not negative")
+	return weirIf(b.Retries < 0 || b.Retries > 100 || b.Seconds < 0 || b.Max < 0 || b.Min < 0, "weir.backoff: retries must be 0 to 100 and seconds not negative")
 }
 
 // attempts is how often a request is sent.
@@ -255,13 +265,7 @@ func (s *Source) pause(r *request, f *fault, attempt int) time.Duration {
 	}
 	b := r.rules.Backoff
 	if b.Header != "" && f.header != nil {
-		text := f.header.Get(b.Header)
-		if b.match != nil {
-			if g := b.match.FindStringSubmatch(text); g != nil {
-				text = g[1]
-			}
-		}
-		if d, ok := readWait(text, b.Form, s.opt.Now()); ok {
+		if d, ok := b.told(f.header, s.opt.Now()); ok {
 			return d
 		}
 	}
@@ -277,6 +281,28 @@ func (s *Source) pause(r *request, f *fault, attempt int) time.Duration {
 		d = min(d, time.Duration(b.Max*float64(time.Second)))
 	}
 	return d
+}
+
+// told is the wait that the header of the rules names.
+func (b *backoffRules) told(h http.Header, now time.Time) (time.Duration, bool) {
+	text := h.Get(b.Header)
+	if b.match != nil {
+		if g := b.match.FindStringSubmatch(text); g != nil {
+			text = g[1]
+		}
+	}
+	d, ok := readWait(text, b.Form, now)
+	return max(d, time.Duration(b.Min*float64(time.Second))), ok
+}
+
+// pause is the wait of a rule: what its header tells, else its seconds.
+func (b *backoffRules) pause(h http.Header, now time.Time) time.Duration {
+	if b.Header != "" {
+		if d, ok := b.told(h, now); ok {
+			return max(d, time.Millisecond)
+		}
+	}
+	return time.Duration(b.Seconds * float64(time.Second))
 }
 
 // readWait reads a header that says when to come again.

@@ -146,10 +146,18 @@ func (s *Source) attributes(p *params, object string, raw ...json.RawMessage) (*
 
 // plan resolves a request definition for a window; nil is an explore, which has none.
 func (s *Source) plan(ctx context.Context, p *params, w *weir.Window, a *attributes) (*plan, error) {
+	seen := weir.Window{End: s.opt.Now()}
+	if w != nil {
+		seen = *w
+	}
+	p, err := a.ext.computed(p, seen)
+	if err != nil {
+		return nil, err
+	}
 	e := &expander{params: p}
 	if pg := a.ext.Paging; pg != nil && pg.Inject != nil && pg.Inject.Path != "" {
 		mark := map[string]json.RawMessage{pg.Inject.Path: quote(pathMark(pg.Inject.Path))}
-		e.params = &params{layers: append([]map[string]json.RawMessage{mark}, p.layers...)}
+		e.params = &params{layers: append([]map[string]json.RawMessage{mark}, p.layers...), none: p.none}
 	}
 	def, err := a.define(e)
 	if err == nil {
@@ -167,7 +175,7 @@ func (s *Source) plan(ctx context.Context, p *params, w *weir.Window, a *attribu
 	if w != nil {
 		pl.window = *w
 	}
-	pl.vars = map[string]any{"params": p.vars(), "window": windowVars(pl.window)}
+	pl.vars = map[string]any{"params": p.vars(), "window": windowVars(pl.window), "none": nil}
 	r.rules, r.vars = def.ext, pl.vars
 	if err := def.schedule.place(r, w); err != nil {
 		return nil, err
@@ -246,15 +254,19 @@ func (s *Source) request(ctx context.Context, def *definition, e *expander) (*re
 	}
 	r := &request{method: def.method, kind: def.bodyKind, typ: def.bodyType}
 	p := e.path(def.path)
-	query := make([]pair, len(def.query))
-	for i, q := range def.query {
-		query[i] = pair{e.text(q.name), e.text(q.value)}
+	query := make([]pair, 0, len(def.query))
+	for _, q := range def.query {
+		if !e.params.nothing(q.value) {
+			query = append(query, pair{e.text(q.name), e.text(q.value)})
+		}
 	}
 	for _, h := range def.headers {
-		r.headers = append(r.headers, pair{e.text(h.name), e.text(h.value)})
+		if !e.params.nothing(h.value) {
+			r.headers = append(r.headers, pair{e.text(h.name), e.text(h.value)})
+		}
 	}
 	if def.body != nil {
-		if r.body, err = mapStrings(def.body, e.value); err != nil {
+		if r.body, err = mapStrings(e.params.without(def.body), e.value); err != nil {
 			return nil, err
 		}
 	}

@@ -19,6 +19,11 @@ const wait5 = 5 * time.Second
 func (s *Source) Test(ctx context.Context) error {
 	var err error
 	a, aerr := s.attributes(s.params, "", s.b.Params)
+	if aerr != nil { // a connection has no stream yet: the check names one
+		if all, err := s.spec.source(s.b.Params); err == nil && all.ext.Check != nil && all.ext.Check.Stream != "" {
+			a, aerr = all.stream(all.ext.Check.Stream)
+		}
+	}
 	check := aerr == nil && a.ext.Check != nil
 	if address, ok := s.params.text("authorizationTestUrl"); ok {
 		_, err = s.read(ctx, address, 1<<20)
@@ -26,7 +31,9 @@ func (s *Source) Test(ctx context.Context) error {
 		err = s.reach(ctx)
 	}
 	if err == nil && check {
-		err = s.check(ctx, a)
+		if err = s.check(ctx, a); weir.CodeOf(err) == "CONNECTOR-1304-400" && len(s.b.Params) <= len("{}") {
+			err = s.reach(ctx) // the request needs source parameters, and a connection has none
+		}
 	}
 	var known *weir.Error
 	if errors.As(err, &known) && known.Family() == "CONNECTOR" && known.Code != "CONNECTOR-1304-400" {
@@ -44,7 +51,15 @@ func (s *Source) check(ctx context.Context, a *attributes) error {
 		own.URLParams = &u
 		a = &own
 	}
-	pl, err := s.plan(ctx, s.params, nil, a)
+	p := s.params
+	if rules.Path == "" && len(a.ext.Partition) > 0 {
+		_, in, err := s.firstOf(ctx, p, a)
+		if err != nil {
+			return err
+		}
+		p = in.params
+	}
+	pl, err := s.plan(ctx, p, nil, a)
 	if err != nil {
 		return err
 	}

@@ -154,6 +154,15 @@ func (t *tour) send(c weir.Chunk) error {
 	return t.emit(c)
 }
 
+// reach sends an empty page that says where to go on.
+func (t *tour) reach(p *position) error {
+	next, err := t.checkpoint(p)
+	if err != nil {
+		return err
+	}
+	return t.send(weir.Chunk{PageEnd: true, Next: next})
+}
+
 // settle makes sure that the last page sent says what follows: an empty page does where parents had none.
 func (t *tour) settle(after *position) error {
 	next, err := t.checkpoint(after)
@@ -216,6 +225,10 @@ func (t *tour) leaf(ctx context.Context, in where, at, after *position) error {
 			w := open[0]
 			half := w.Start.Add(w.End.Sub(w.Start) / 2)
 			open = append([]weir.Window{{Start: w.Start, End: half}, {Start: half, End: w.End}}, open[1:]...)
+			// An empty page makes the halves part of the checkpoint, so that the page that told it is not asked for again.
+			if err := t.reach(&position{Parents: in.parents, Slices: open, Rest: rest}); err != nil {
+				return err
+			}
 		case err != nil:
 			return err
 		default:
@@ -237,18 +250,13 @@ func (t *tour) slices() ([]weir.Window, *weir.Window, error) {
 	if c == nil {
 		return []weir.Window{w}, nil, nil
 	}
-	if w.Start.IsZero() {
-		w.Start = c.start
-	} else if w.Start = w.Start.Add(-c.lookback); w.Start.Before(c.start) {
-		w.Start = c.start
+	c, err := c.with(t.s.params)
+	if err != nil {
+		return nil, nil, err
 	}
-	if c.align > 0 {
-		if w.End = w.End.UTC().Truncate(c.align); !w.Start.IsZero() {
-			w.Start = w.Start.UTC().Truncate(c.align)
-		}
-		if !w.Start.Before(w.End) {
-			return nil, nil, nil // the unit is not over yet
-		}
+	w, empty, err := c.window(w, t.s.params)
+	if err != nil || empty {
+		return nil, nil, err // the unit is not over yet
 	}
 	if c.step <= 0 || w.Start.IsZero() || !w.Start.Before(w.End) {
 		return []weir.Window{w}, nil, nil
@@ -262,11 +270,20 @@ func (t *tour) slices() ([]weir.Window, *weir.Window, error) {
 
 // cut takes the first slice off a window.
 func (t *tour) cut(w weir.Window) (open []weir.Window, rest *weir.Window) {
-	end := w.Start.Add(t.attributes.ext.Cursor.step)
+	end := t.stride().after(w.Start)
 	if !end.Before(w.End) {
 		return []weir.Window{w}, nil
 	}
 	return []weir.Window{{Start: w.Start, End: end}}, &weir.Window{Start: end, End: w.End}
+}
+
+// stride is the length of a slice.
+func (t *tour) stride() span {
+	c, err := t.attributes.ext.Cursor.with(t.s.params)
+	if err != nil { // slices has read it before
+		return span{}
+	}
+	return c.stride
 }
 
 // place puts the window where the extension says.
