@@ -152,7 +152,7 @@ func (p *program) makeEngine(l *lake.Lake) error {
 		return err
 	}
 	// One client for all sources of the process: connections, short-lived tokens and rate budgets are shared.
-	options := rest.Options{AllowPrivate: private, Client: rest.NewClient(private), Log: p.log}
+	options := rest.Options{AllowPrivate: private, Client: rest.NewClient(private), Ledger: p.store, Log: p.log}
 	p.engine = &flow.Engine{
 		Store: p.store, Lake: l, Hosts: f.SourceHost, PublicURL: strings.TrimRight(p.serve.PublicURL, "/"),
 		Workers: f.Workers, PromoteThreads: f.Threads, LeaseTTL: f.LeaseTTL, Log: p.log, Fail: failpoint(),

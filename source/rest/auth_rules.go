@@ -209,10 +209,16 @@ func (a *staticAuth) apply(_ context.Context, r *request) error {
 	a.c.mask.add(all...)
 	a.mu.Lock()
 	token := all[a.at%len(all)]
+	if r.token > 0 {
+		token = all[(r.token-1)%len(all)]
+	}
 	a.mu.Unlock()
 	s := a.c.sendOr(bearer)
 	return s.put(r, token)
 }
+
+// tokens is how many there are to choose from.
+func (a *staticAuth) tokens() int { return len(a.list()) }
 
 func (a *staticAuth) renew(context.Context, *http.Request) (bool, error) {
 	a.mu.Lock()

@@ -168,12 +168,11 @@ type backoffRules struct {
 
 type finder interface{ FindStringSubmatch(s string) []string }
 
-// budgetRules bound the rate of requests, shared by all sources of the process that talk to the same host with the
-// same credentials.
+// budgetRules bound the rate of requests, shared by all sources that talk to the same host with the same credentials.
 type budgetRules struct {
 	Requests  int     `json:"requests"`
 	Seconds   float64 `json:"seconds"`
-	Per       string  `json:"per"`       // credentials (default) or host
+	Per       string  `json:"per"`       // credentials (default), host, or token of several tokens
 	Remaining string  `json:"remaining"` // header with the calls left; at 0 the next one waits for reset
 	Reset     string  `json:"reset"`     // header that tells when the budget is full again
 	Form      string  `json:"form"`      // of reset: seconds (default), millis, epoch, epochMillis, date

@@ -156,7 +156,11 @@ func (s *Source) fetch(ctx context.Context, r *request, use func(*response) erro
 		case f.raw != nil:
 			return f.raw
 		}
-		if (f.refresh || resp != nil && resp.StatusCode == http.StatusUnauthorized) && !renewed {
+		if s.another(ctx, r, f, resp) {
+			attempt--
+			continue
+		}
+		if (f.refresh || resp != nil && resp.StatusCode == http.StatusUnauthorized) && !renewed && r.token == 0 {
 			renewed = true
 			again, err := s.auth.renew(ctx, req)
 			if err != nil {
@@ -191,7 +195,9 @@ func (s *Source) attempt(ctx context.Context, r *request, use func(*response) er
 	}
 	resp, f := s.try(req, r, use)
 	if resp != nil && r.rules != nil && r.rules.Budget != nil {
-		purse.learn(r.rules.Budget, resp.Header, s.opt.Now())
+		if err := purse.learn(ctx, s, r.rules.Budget, resp); err != nil {
+			return nil, nil, nil, err
+		}
 	}
 	return req, resp, f, nil
 }

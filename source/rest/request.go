@@ -26,6 +26,8 @@ type request struct {
 	marks      []pair         // values for places in the path
 	rules      *extension     // how to judge the answers; nil for the contract's way
 	vars       map[string]any // params and window for the rules
+	// token is which of several tokens the budget chose, counted from 1; 0 leaves it to the authenticator.
+	token int
 	// conditional: 304 is an answer.
 	conditional bool
 }

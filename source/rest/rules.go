@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,11 +8,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
-	"golang.org/x/time/rate"
 
 	"weir"
 )
@@ -31,7 +28,7 @@ func (x *extension) compileRules() error {
 		}
 	}
 	if b := x.Budget; b != nil {
-		if err := oneOf("budget.per", b.Per, "", "credentials", "host"); err != nil {
+		if err := oneOf("budget.per", b.Per, "", "credentials", "host", "token"); err != nil {
 			return err
 		}
 		if err := oneOf("budget.form", b.Form, "", "seconds", "millis", "epoch", "epochMillis", "date"); err != nil {
@@ -331,70 +328,4 @@ func readWait(text, form string, now time.Time) (time.Duration, bool) {
 		return max(time.UnixMilli(int64(n)).Sub(now), 0), true
 	}
 	return time.Duration(n * float64(time.Second)), true
-}
-
-// budgets are the rate budgets of a client, by host and credentials.
-type budgets struct {
-	mu   sync.Mutex
-	held map[string]*budget
-}
-
-type budget struct {
-	mu      sync.Mutex
-	limiter *rate.Limiter
-	until   time.Time // nothing is sent before
-}
-
-func (b *budgets) get(key string, rules *budgetRules) *budget {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.held == nil || len(b.held) >= tokenCacheSize {
-		b.held = map[string]*budget{}
-	}
-	held := b.held[key]
-	if held == nil {
-		held = &budget{limiter: rate.NewLimiter(rate.Inf, 0)}
-		if rules.Requests > 0 {
-			every := time.Duration(rules.Seconds / float64(rules.Requests) * float64(time.Second))
-			held.limiter = rate.NewLimiter(rate.Every(every), rules.Requests)
-		}
-		b.held[key] = held
-	}
-	return held
-}
-
-// spend waits until the budget of a request allows it.
-func (s *Source) spend(ctx context.Context, r *request) (*budget, error) {
-	if r.rules == nil || r.rules.Budget == nil {
-		return nil, nil //nolint:nilnil // no budget
-	}
-	key := r.home()
-	if r.rules.Budget.Per != "host" {
-		key += "\x00" + s.b.ConnectionID + "\x00" + string(s.b.Auth)
-	}
-	b := s.client.budgets.get(key, r.rules.Budget)
-	now := s.opt.Now()
-	b.mu.Lock()
-	d := max(b.limiter.ReserveN(now, 1).DelayFrom(now), b.until.Sub(now))
-	b.mu.Unlock()
-	if d <= 0 {
-		return b, nil
-	}
-	return b, s.opt.Sleep(ctx, d)
-}
-
-// learn reads what the answer says about the budget.
-func (b *budget) learn(rules *budgetRules, h http.Header, now time.Time) {
-	if b == nil || rules.Remaining == "" || rules.Reset == "" {
-		return
-	}
-	left, err := strconv.ParseFloat(strings.TrimSpace(h.Get(rules.Remaining)), 64)
-	if err != nil || left >= 1 {
-		return
-	}
-	if d, ok := readWait(h.Get(rules.Reset), rules.Form, now); ok {
-		b.mu.Lock()
-		b.until = now.Add(d)
-		b.mu.Unlock()
-	}
 }

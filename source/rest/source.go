@@ -27,6 +27,9 @@ type Options struct {
 	// Sleep waits between attempts and pages; nil really waits.
 	Sleep func(ctx context.Context, d time.Duration) error
 
+	// Ledger shares rate budgets with other processes; nil keeps them in this one.
+	Ledger Ledger
+
 	// Trace, if set, sees every request to the source before it is sent, credentials included.
 	Trace func(*http.Request)
 }
