@@ -55,5 +55,5 @@ var flowServiceRoutes = []route{
 	{"POST", "/runs", createRun, access{}},
 	{"GET", "/runs/{id}", runs.getOne, access{}},
 	{"PUT", "/runs/{id}", reportRun, access{}},
-	{"POST", "/runs/{id}/action", repeatRun, access{}},
+	{"POST", "/runs/{id}/action", actOnRun, access{}},
 }

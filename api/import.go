@@ -232,10 +232,15 @@ func importAction(c *call) (reply, error) {
 		return reply{}, c.endBatch(id, weir.BatchFailed, "The client has failed the batch.", weir.BatchLoading)
 	case "REVERT":
 		return reply{}, c.revert(id)
+	case "REPLAY": // of its rejected rows
+		return c.startReplay(func(tx *store.Tx) (string, error) {
+			_, _, err := c.readBatch(tx, id)
+			return id, err
+		})
 	case "":
-		return reply{}, c.refuse("The query parameter action is missing. COMPLETE, ABORT, FAIL and REVERT are possible.")
+		return reply{}, c.refuse("The query parameter action is missing. COMPLETE, ABORT, FAIL, REVERT and REPLAY are possible.")
 	}
-	return reply{}, c.refuse("action=%s is not known. COMPLETE, ABORT, FAIL and REVERT are possible.", shorten(action))
+	return reply{}, c.refuse("action=%s is not known. COMPLETE, ABORT, FAIL, REVERT and REPLAY are possible.", shorten(action))
 }
 
 // completeBatch starts the promotion. A second call has no effect, whatever came of the first.

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -114,14 +115,21 @@ func (c *call) flowToRun(tx *store.Tx, id string) (*weir.Doc, weir.Flow, error) 
 
 // startRun starts a run in one transaction with whatever decide checks, and answers 201.
 func (c *call) startRun(decide func(*store.Tx) (*weir.Doc, flow.Start, error)) (reply, error) {
-	var o object
-	var run *weir.Doc
-	err := c.write(func(tx *store.Tx) error {
+	return c.began(func(tx *store.Tx) (*weir.Doc, error) {
 		d, start, err := decide(tx)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if run, err = c.server.Engine.StartRun(tx, d, start); err != nil {
+		return c.server.Engine.StartRun(tx, d, start)
+	})
+}
+
+// began answers 201 with the run that start has recorded.
+func (c *call) began(start func(*store.Tx) (*weir.Doc, error)) (reply, error) {
+	var o object
+	var run *weir.Doc
+	err := c.write(func(tx *store.Tx) (err error) {
+		if run, err = start(tx); err != nil {
 			return err
 		}
 		o, err = runs.show(c, run)
@@ -134,13 +142,67 @@ func (c *call) startRun(decide func(*store.Tx) (*weir.Doc, flow.Start, error)) (
 	return created(flowServiceBase+"/runs/"+url.PathEscape(run.ID), o).tagged(run), nil
 }
 
-// repeatRun is POST /runs/{id}/action?op=RE_TRIGGER: the original window again, as a new run (§8.5).
-func repeatRun(c *call) (reply, error) {
-	op := c.arg("op")
-	if !strings.EqualFold(op, "RE_TRIGGER") {
-		return reply{}, weir.Errorf("CONNECTOR-1333-400", "op=%s is not known for runs. RE_TRIGGER is.", shorten(op))
+// actOnRun is POST /runs/{id}/action?op=…: RE_TRIGGER, or REPLAY of its rejected rows.
+func actOnRun(c *call) (reply, error) {
+	switch op := c.arg("op"); strings.ToUpper(op) {
+	case "RE_TRIGGER":
+		return repeatRun(c)
+	case "REPLAY":
+		return replayRun(c)
+	default:
+		return reply{}, weir.Errorf("CONNECTOR-1333-400", "op=%s is not known for runs. RE_TRIGGER and REPLAY are.", shorten(op))
 	}
-	rep, err := c.startRun(func(tx *store.Tx) (*weir.Doc, flow.Start, error) {
+}
+
+// replayRun takes the rejected rows of a run through the flow's mapping set again, as a new run with a batch of its own ([flow.Engine.Replay]).
+func replayRun(c *call) (reply, error) {
+	return asDone(c.startReplay(func(tx *store.Tx) (string, error) {
+		d, err := runs.read(c, tx, c.param("id"))
+		if err != nil {
+			return "", err
+		}
+		var run weir.Run
+		if err := d.Read(&run); err != nil {
+			return "", err
+		}
+		batch := flow.BatchOf(&run)
+		if run.Metrics.Status.Status != weir.RunSuccess || batch == "" {
+			return "", weir.Errorf("CONNECTOR-1387-400", "Run %s is %s; only rejected rows of successful runs can be replayed.", d.ID, run.Metrics.Status.Status)
+		}
+		return batch, nil
+	}))
+}
+
+// startReplay replays the rejected rows of the batch that find names, and answers with the new run. The query may name a mappingVersion.
+func (c *call) startReplay(find func(*store.Tx) (string, error)) (reply, error) {
+	var version int64
+	if text := c.arg("mappingVersion"); text != "" {
+		var err error
+		if version, err = strconv.ParseInt(text, 10, 64); err != nil || version < 1 {
+			return reply{}, fault(c.service.codes.badJSON, "/mappingVersion", "mappingVersion is %q; a whole number from 1 is expected. Without it the flow's version is used.", shorten(text))
+		}
+	}
+	return c.began(func(tx *store.Tx) (*weir.Doc, error) {
+		batch, err := find(tx)
+		if err != nil {
+			return nil, err
+		}
+		return c.server.Engine.Replay(tx, c.Scope, flow.Replay{Batch: batch, MappingVersion: version}, c.Actor)
+	})
+}
+
+// asDone is the answer of an action that makes a resource: 200, and no address.
+func asDone(rep reply, err error) (reply, error) {
+	if err == nil {
+		rep.status = http.StatusOK
+		delete(rep.header, "Location")
+	}
+	return rep, err
+}
+
+// repeatRun starts the original window again, as a new run (§8.5).
+func repeatRun(c *call) (reply, error) {
+	return asDone(c.startRun(func(tx *store.Tx) (*weir.Doc, flow.Start, error) {
 		old, err := runs.read(c, tx, c.param("id"))
 		if err != nil {
 			return nil, flow.Start{}, err
@@ -158,12 +220,7 @@ func repeatRun(c *call) (reply, error) {
 		}
 		window, err := windowOf(&run)
 		return d, flow.Start{Window: window, Type: "on-demand", Params: run.Params, Predecessor: old.ID, By: c.Actor}, err
-	})
-	if err == nil {
-		rep.status = 200
-		delete(rep.header, "Location")
-	}
-	return rep, err
+	}))
 }
 
 // windowOf reads the window of a run from its copy activity (§8.2).

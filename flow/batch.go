@@ -26,6 +26,9 @@ func (e *Engine) beginBatch(tx *store.Tx, r *running, p *plan) error {
 	if p.Mapping != "" {
 		b.Tag("aep_sip_mapper", "mapping-set-id:"+p.Mapping, "mapping-set-version:"+strconv.FormatInt(p.MapVersion, 10))
 	}
+	if p.Replay.Batch != "" {
+		b.Tag("weir/replayOf", p.Replay.Batch)
+	}
 	b.Ingestion(p.Diagnostics, p.Percent)
 	body, err := json.Marshal(b)
 	if err != nil {

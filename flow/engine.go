@@ -47,6 +47,7 @@ type Engine struct {
 const (
 	FailCopyPage    = "copy.page"       // a page was written to the stage, no checkpoint yet
 	FailCopyStep    = "copy.step"       // a copy checkpoint is durable
+	FailReplayed    = "replay.staged"   // rejected rows are staged again, no checkpoint yet
 	FailPromoted    = "promote.written" // data files are written, no checkpoint yet
 	FailPromoteStep = "promote.step"    // the promotion's checkpoint is durable
 	FailAppended    = "finish.appended" // table metadata is written, the pointer has not moved
@@ -92,7 +93,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		LeaseTTL: e.LeaseTTL,
 		Embedded: e.Embedded,
 		Handlers: map[string]store.Handler{
-			jobCopy:    e.step(ctx, e.copyStep),
+			jobCopy:    e.step(ctx, e.sourceStep),
 			jobPromote: e.step(ctx, e.promoteStep),
 			jobFinish:  e.step(ctx, e.finishStep),
 			jobSweep:   e.sweep,

@@ -86,6 +86,12 @@ func (e *Engine) commit(tx *store.Tx, r *running, pr *progress) error {
 	if err := e.endBatch(tx, r.Scope, pr, weir.BatchSuccess, nil); err != nil {
 		return err
 	}
+	if err := keepRejected(tx, r.runJob, pr); err != nil {
+		return err
+	}
+	if err := e.endReplay(tx, r.runJob, &pr.Plan, true); err != nil {
+		return err
+	}
 	if err := e.lastRun(tx, r.runJob, pr, weir.RunSuccess); err != nil {
 		return err
 	}
@@ -126,6 +132,9 @@ func (e *Engine) endRun(ctx context.Context, r *running, pr *progress, fault err
 			return err
 		}
 		if err := e.endBatch(tx, r.Scope, pr, weir.BatchFailed, fault); err != nil {
+			return err
+		}
+		if err := e.endReplay(tx, r.runJob, &pr.Plan, false); err != nil {
 			return err
 		}
 		if err := e.lastRun(tx, r.runJob, pr, weir.RunFailed); err != nil {

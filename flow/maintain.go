@@ -49,6 +49,7 @@ func (e *Engine) Maintain(ctx context.Context) error {
 		e.abandon(ctx, now.Add(-abandonAge)),
 		e.cleanTables(ctx, now.Add(-strayAge)),
 		e.dropOld(ctx, "meta/", now.Add(-diagnosticsAge)),
+		e.forgetRejected(ctx, now.Add(-diagnosticsAge)),
 		e.dropOld(ctx, "uploads/", now.Add(-2*abandonAge)),
 		e.dropTemporary(ctx, now),
 	)
@@ -122,6 +123,24 @@ func (e *Engine) cleanTables(ctx context.Context, olderThan time.Time) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// forgetRejected removes the notes about rejected rows that are no longer kept.
+func (e *Engine) forgetRejected(ctx context.Context, before time.Time) error {
+	return e.Store.Tx(ctx, func(tx *store.Tx) error {
+		docs, _, err := tx.Find(store.Query{Kind: kindRejected, AllScopes: true, Limit: 1000, Where: []store.Cond{
+			{Path: []string{"createdAt"}, Op: store.Lt, Values: []string{strconv.FormatInt(before.UnixMilli(), 10)}},
+		}})
+		if err != nil {
+			return fmt.Errorf("find old notes about rejected rows: %w", err)
+		}
+		for _, d := range docs {
+			if err := tx.Delete(kindRejected, d.Scope, d.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // dropOld removes objects below a folder that were written before a time.

@@ -27,12 +27,13 @@ func (w window) times() weir.Window {
 	return weir.Window{Start: fromMillis(w.Start), End: fromMillis(w.End)}
 }
 
-// plan is what a run does. Flow, Window and Type are set when the run is recorded; the rest is frozen by the first step, so that
+// plan is what a run does. Flow, Window, Type and Replay are set when the run is recorded; the rest is frozen by the first step, so that
 // changes of the flow's parts take effect from the next run on.
 type plan struct {
 	Flow   string `json:"flow"`
 	Window window `json:"window"`
 	Type   string `json:"type"`
+	Replay Replay `json:"replay,omitzero"` // of which batch the run takes the rejected rows
 
 	Started     int64           `json:"started,omitempty"`
 	Source      string          `json:"source,omitempty"`

@@ -27,7 +27,7 @@ func (e *Engine) promoteStep(ctx context.Context, r *running) error {
 		}
 	}
 	p := pr.Promoted
-	if p.overThreshold(pr.Plan.Percent) {
+	if p.overThreshold(pr.Plan.Percent) || pr.Plan.Replay.Batch != "" && p.Out == 0 { // a replay that changes nothing may be repeated
 		return e.rejectRun(ctx, r, &pr)
 	}
 	err = e.checkpoint(ctx, r, &pr,
@@ -92,6 +92,9 @@ func (e *Engine) rejectRun(ctx context.Context, r *running, pr *progress) error 
 	p := pr.Promoted
 	fault := weir.Errorf("CONNECTOR-2001-500", "%d of %d rows failed, more than the %s %% that the flow tolerates; no row was ingested",
 		p.Failed, p.In, strconv.FormatFloat(pr.Plan.Percent, 'g', -1, 64))
+	if pr.Plan.Replay.Batch != "" {
+		fault = weir.Errorf("CONNECTOR-2001-500", "none of the %d rows that batch %s rejected fits now; they can be replayed again", p.In, pr.Plan.Replay.Batch)
+	}
 	if err := e.endRun(ctx, r, pr, fault); err != nil {
 		return err
 	}

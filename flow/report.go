@@ -141,6 +141,9 @@ func (e *Engine) copyActivity(pr *progress, status string, fault error, now int6
 	if c.Records > 0 {
 		a.Records = map[string]any{"inputRecordCount": c.Records, "outputRecordCount": c.Records}
 	}
+	if p.Replay.Batch != "" {
+		a.Status.Extensions["replayOf"] = p.Replay.Batch
+	}
 	if len(c.Warnings) > 0 {
 		a.Status.Extensions["warnings"] = c.Warnings
 	}

@@ -12,7 +12,7 @@ import (
 // Start says how a run begins.
 type Start struct {
 	Window weir.Window
-	// Type is scheduled, one-time or on-demand; it shows in the copy activity.
+	// Type is scheduled, one-time, on-demand or replay; it shows in the copy activity.
 	Type string
 	// Tick is the planned moment of a scheduled run, zero for on-demand runs (they do not move the schedule).
 	Tick time.Time
@@ -20,7 +20,9 @@ type Start struct {
 	Params json.RawMessage
 	// Predecessor is the run that this one repeats, "" for none.
 	Predecessor string
-	By          weir.Actor
+	// Replay makes a run take the rejected rows of a batch in the place of its source ([Engine.Replay]).
+	Replay Replay
+	By     weir.Actor
 }
 
 // StartRun records a run in status scheduled and enqueues its first step, in the caller's transaction. If another run of the flow
@@ -51,7 +53,7 @@ func (e *Engine) StartRun(tx *store.Tx, flow *weir.Doc, s Start) (*weir.Doc, err
 	if err := tx.Insert(run, by); err != nil {
 		return nil, fmt.Errorf("record run: %w", err)
 	}
-	first, err := json.Marshal(plan{Flow: flow.ID, Window: window{millis(s.Window.Start), millis(s.Window.End)}, Type: s.Type})
+	first, err := json.Marshal(plan{Flow: flow.ID, Window: window{millis(s.Window.Start), millis(s.Window.End)}, Type: s.Type, Replay: s.Replay})
 	if err != nil {
 		return nil, err
 	}
