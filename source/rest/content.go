@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"weir"
 )
@@ -37,6 +38,8 @@ type cutter struct {
 	stream   bool                              // the body is a sequence of documents
 	keepBare bool                              // explode keeps a record whose inner array is empty
 	ends     bool                              // first and last are wanted
+	unseen   func() bool                       // nobody behind put looks into the records; nil: somebody does
+	quick    bool                              // find the ends of records only, leave their text to those who read them
 	first    []byte
 	last     []byte
 
@@ -86,6 +89,7 @@ func (c *cutter) begin() {
 	c.beside, c.seen, c.first, c.last = c.beside[:0], c.seen[:0], nil, c.last[:0]
 	c.spool.drop()
 	clear(c.probes)
+	c.quick = c.unseen != nil && c.unseen() && c.explode == nil && len(c.wantEach) == 0 && !c.ends && (c.mode == "" || c.mode == "array")
 }
 
 // run cuts a whole document after begin; a body of several documents calls it for each. A document is exactly one JSON
@@ -242,6 +246,27 @@ func (c *cutter) value() (raw []byte, broke bool, err error) {
 			return nil, false, err
 		}
 	}
+}
+
+// span is like value for a record nobody looks into: only its end is found. A record with raw line breaks, or one that does
+// not end, or that is not UTF-8, gets the full check.
+func (c *cutter) span() (raw []byte, broke bool, err error) {
+	for c.scan.buf[c.p] == '{' || c.scan.buf[c.p] == '[' {
+		if end, ascii := spanEnd(c.scan.buf, c.p); end > 0 {
+			if raw = c.scan.buf[c.p:end]; bytes.IndexByte(raw, '\n') >= 0 || !ascii && !utf8.Valid(raw) {
+				break
+			}
+			c.p = end
+			return raw, false, nil
+		}
+		if c.scan.final {
+			break
+		}
+		if err := c.more(); err != nil {
+			return nil, false, err
+		}
+	}
+	return c.value()
 }
 
 // name takes a member name and its colon and returns the text from the opening quote on, valid until the next read.

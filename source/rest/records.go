@@ -78,8 +78,12 @@ func (c *cutter) list(item func() error) error {
 
 // element takes one record.
 func (c *cutter) element() error {
+	take := c.value
+	if c.quick {
+		take = c.span
+	}
 	c.scan.names = &c.names
-	raw, broke, err := c.value()
+	raw, broke, err := take()
 	c.scan.names = nil
 	if err != nil {
 		return err

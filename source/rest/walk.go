@@ -49,6 +49,7 @@ func (s *Source) reader(pl *plan, from *walkAt) (*reader, error) {
 	rd.refine = refiner{next: rd.sink.put, rules: def.ext, window: pl.window, vars: pl.vars}
 	rd.cut = newCutter(&def.content, def.explode, rd.probe, s.opt.TempDir, rd.refine.put)
 	rd.cut.shape(def)
+	rd.cut.unseen = rd.refine.idle
 	rd.cut.windows, rd.sink.pool = &s.client.windows, &s.client.buffers
 	rd.decode = decoder{rules: &def.ext.Answer, content: def.content.path, limits: &s.limits, tempDir: s.opt.TempDir}
 	return rd, nil
