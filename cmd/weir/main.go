@@ -31,6 +31,8 @@ type commands struct {
 	Films filmsCmd `cmd:"" help:"Serve the source of the demo: a small REST API with 13,389 films."`
 	Map   mapCmd   `cmd:"" help:"Run an expression or a mapping set over records."`
 	Spec  specCmd  `cmd:"" help:"Check, try, prove and import connection specs."`
+
+	Replay replayCmd `cmd:"" help:"Take the rejected rows of a batch or run through the mapping set again, once."`
 }
 
 // app is what every command gets.
