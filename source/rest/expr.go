@@ -137,7 +137,7 @@ func chain(e ast.Expr) (p path, root string, ok bool) {
 		return append(p, step{name: e.AsSelect().FieldName()}), root, ok
 	case ast.CallKind:
 		c := e.AsCall()
-		if c.FunctionName() != operators.Index || len(c.Args()) != 2 || c.Args()[1].Kind() != ast.LiteralKind {
+		if c.FunctionName() != operators.Index && c.FunctionName() != operators.OptIndex || len(c.Args()) != 2 || c.Args()[1].Kind() != ast.LiteralKind {
 			return nil, "", false
 		}
 		p, root, ok = chain(c.Args()[0])
