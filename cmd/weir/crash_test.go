@@ -136,15 +136,7 @@ func killAt(t *testing.T, point string, n, page, visible int, args ...string) {
 	if twice > 1 {
 		t.Errorf("%d pages were read twice, at most one may be", twice)
 	}
-	var stray []string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); _ = pause(t.Context(), 10*time.Millisecond) {
-		if stray, _ = filepath.Glob(filepath.Join(s.dir, "lake", "stage", "*", "*")); len(stray) == 0 {
-			break
-		}
-	}
-	if len(stray) > 0 {
-		t.Errorf("the stage still holds %q", stray)
-	}
+	s.stageEmpty()
 	s.stop(syscall.SIGTERM)
 }
 

@@ -83,6 +83,20 @@ func newServer(t *testing.T, args ...string) *server {
 // start runs weir serve and waits until it is ready. failpoint is WEIR_FAILPOINT, "" for none.
 func (s *server) start(failpoint string) {
 	s.t.Helper()
+	s.launch(failpoint)
+	select {
+	case s.api.Base = <-s.out.address:
+	case err := <-s.done:
+		s.t.Fatalf("weir ended at once: %v\n%s", err, s.out.tail())
+	case <-time.After(30 * time.Second):
+		s.t.Fatalf("weir is not ready\n%s", s.out.tail())
+	}
+	s.login()
+}
+
+// launch runs weir serve; its address comes out of s.out.
+func (s *server) launch(failpoint string) {
+	s.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		s.t.Fatal(err)
@@ -101,15 +115,8 @@ func (s *server) start(failpoint string) {
 	s.done = make(chan error, 1)
 	read := make(chan struct{})
 	go func() { s.out.read(errs); close(read) }()
-	go func() { <-read; s.done <- s.cmd.Wait() }()
-	select {
-	case s.api.Base = <-s.out.address:
-	case err := <-s.done:
-		s.t.Fatalf("weir ended at once: %v\n%s", err, s.out.tail())
-	case <-time.After(30 * time.Second):
-		s.t.Fatalf("weir is not ready\n%s", s.out.tail())
-	}
-	s.login()
+	cmd, done := s.cmd, s.done
+	go func() { <-read; done <- cmd.Wait() }()
 }
 
 func (s *server) login() {
@@ -248,8 +255,18 @@ func appendMember(buf []byte, i int) []byte {
 		i, i, i, i%100000, i, i%7)
 }
 
-// testFlow sets the whole chain up against an upstream and returns the ids of dataset and flow. schedule nil makes no flow.
+// testFlow sets the whole chain up against an upstream and returns the ids of dataset and flow. schedule nil is every 15 minutes.
 func (s *server) testFlow(up string, page int, schedule map[string]any) (dataset, flow string) {
+	s.t.Helper()
+	return s.flowOf(object{
+		"urlParams":        object{"host": up, "path": "/members", "method": "GET"},
+		"contentPath":      "$.members",
+		"paginationParams": object{"type": "OFFSET", "limitName": "limit", "limitValue": page, "offSetName": "offset"},
+	}, schedule)
+}
+
+// flowOf is testFlow for a source of members with the given sourceSpec.attributes.
+func (s *server) flowOf(attributes any, schedule map[string]any) (dataset, flow string) {
 	s.t.Helper()
 	var stats struct {
 		TenantID string `json:"tenantId"`
@@ -261,11 +278,7 @@ func (s *server) testFlow(up string, page int, schedule map[string]any) (dataset
 	name := "members " + weir.NewHex(4)
 	spec := s.post(flowServicePath+"/connectionSpecs", object{
 		"name": name, "type": "generic-rest", "providerId": restProviderID,
-		"sourceSpec": object{"attributes": object{
-			"urlParams":        object{"host": up, "path": "/members", "method": "GET"},
-			"contentPath":      "$.members",
-			"paginationParams": object{"type": "OFFSET", "limitName": "limit", "limitValue": page, "offSetName": "offset"},
-		}},
+		"sourceSpec": object{"attributes": attributes},
 	})
 	var specs struct {
 		Items []object `json:"items"`
