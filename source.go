@@ -97,4 +97,6 @@ type Chunk struct {
 type Shape struct {
 	// Wrapper is the member that wraps a record ("" for unwrapped): a source path whose first segment is absent is looked up inside it.
 	Wrapper string
+	// Whole says that the source gives everything in every run, whatever the window.
+	Whole bool `json:",omitempty"`
 }

@@ -33,6 +33,9 @@ func (e *Engine) copyStep(ctx context.Context, r *running) error {
 		if err := e.copyPages(ctx, r, &pr, src); err != nil {
 			return err
 		}
+		if pr.Copy.Done {
+			e.silence(ctx, &pr, src)
+		}
 	}
 	if !pr.Copy.Done { // asked to stop at a checkpoint
 		return store.Snooze(time.Second)
@@ -55,7 +58,7 @@ func (e *Engine) freeze(ctx context.Context, r *running, pr *progress) error {
 		if err != nil {
 			return err
 		}
-		pr.Copy.Next = st.Cursor
+		pr.Copy.Next, pr.Copy.Past = st.Cursor, st.Past
 		if err := pr.save(tx, r.Run); err != nil {
 			return err
 		}
@@ -215,7 +218,7 @@ const maxRestarts = 10
 func (c *copier) restart(chunk weir.Chunk) error {
 	c.abort()
 	c.part = nil
-	c.at = copied{Restarts: c.at.Restarts + 1, Shape: c.at.Shape, Warnings: append(c.at.Warnings, chunk.Warnings...)}
+	c.at = copied{Restarts: c.at.Restarts + 1, Shape: c.at.Shape, Past: c.at.Past, Warnings: append(c.at.Warnings, chunk.Warnings...)}
 	if c.at.Restarts > maxRestarts {
 		return weir.Errorf("CONNECTOR-1101-500", "the source began anew more than %d times", maxRestarts)
 	}

@@ -103,6 +103,9 @@ func (e *Engine) commit(tx *store.Tx, r *running, pr *progress) error {
 		if pr.Copy.Resume != nil {
 			st.Cursor = pr.Copy.Resume
 		}
+		if pr.counts() {
+			st.Past = st.Past.after(pr.Copy.Records)
+		}
 	})
 	if err != nil {
 		return err

@@ -63,6 +63,7 @@ type copied struct {
 	Warnings []string        `json:"warnings,omitempty"`
 	Shape    weir.Shape      `json:"shape"`
 	// Restarts counts how often the source began anew; Unchanged says that it has nothing new because nothing has changed.
+	Past      past `json:"past,omitzero"` // of the flow, when the run began
 	Restarts  int  `json:"restarts,omitempty"`
 	Unchanged bool `json:"unchanged,omitempty"`
 }

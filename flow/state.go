@@ -23,6 +23,7 @@ type state struct {
 	LastTick  int64 `json:"lastTick,omitempty"`
 	// Cursor is where the next run goes on in a source that is a change feed ([weir.Chunk.Resume]); it moves with the watermark.
 	Cursor weir.Checkpoint `json:"cursor,omitempty"`
+	Past   past            `json:"past,omitzero"`
 }
 
 func millis(t time.Time) int64 {

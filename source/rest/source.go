@@ -351,9 +351,20 @@ func (s *Source) Shape() weir.Shape {
 	if err != nil {
 		return weir.Shape{}
 	}
-	sel, _, err := parseSelector("contentPath", a.ContentPath, &expander{params: s.params})
-	if err != nil || sel == nil || !sel.wrap {
-		return weir.Shape{}
+	out := weir.Shape{Whole: a.whole()}
+	if sel, _, err := parseSelector("contentPath", a.ContentPath, &expander{params: s.params}); err == nil && sel != nil && sel.wrap {
+		out.Wrapper = sel.wrapper
 	}
-	return weir.Shape{Wrapper: sel.wrapper}
+	return out
+}
+
+// whole reports whether a source gives everything in every run: nothing in its definition looks at the window or at a
+// position kept between runs.
+func (a *attributes) whole() bool {
+	var sched schedule
+	if len(a.ScheduleParams) > 0 && json.Unmarshal(a.ScheduleParams, &sched) != nil {
+		return false
+	}
+	x := a.ext
+	return sched.StartName+sched.EndName == "" && !sched.advance() && x.Cursor == nil && (x.Paging == nil || !x.Paging.Keep) && !bytes.Contains(a.raw, []byte("window."))
 }

@@ -42,6 +42,15 @@ func (s *Source) Test(ctx context.Context) error {
 	return err
 }
 
+// Check makes the request of the extension's check; checked is false if there is none.
+func (s *Source) Check(ctx context.Context) (checked bool, err error) {
+	a, err := s.attributes(s.params, "", s.b.Params)
+	if err != nil || a.ext.Check == nil {
+		return false, nil //nolint:nilerr // what is wrong with the parameters shows when they are used
+	}
+	return true, s.check(ctx, a)
+}
+
 // check makes the request of the extension's check: for sources that answer a wrong credential with success.
 func (s *Source) check(ctx context.Context, a *attributes) error {
 	rules := a.ext.Check
