@@ -19,8 +19,9 @@ build: ## bin/weir, one static binary
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/weir ./cmd/weir
 
-test: ## the whole test suite (PostgreSQL and pyiceberg parts run where they are installed)
+test: ## the whole test suite (parts with PostgreSQL, Prometheus and Python run where they are installed)
 	@npm ci --silent --no-audit --no-fund --prefix testdata/readers
+	@npm ci --silent --no-audit --no-fund --ignore-scripts --prefix testdata/servers
 	$(GO) vet ./...
 	$(GO) test -timeout 20m ./...
 

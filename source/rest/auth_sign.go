@@ -220,8 +220,28 @@ func (a sigv4Auth) sign(ctx context.Context, req *http.Request, body []byte) err
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
 	req.Header.Set("X-Amz-Content-Sha256", hash)
-	if err := sigv4.NewSigner().SignHTTP(ctx, creds, req, hash, service, region, a.c.opt.Now()); err != nil {
+	signer := sigv4.NewSigner()
+	if strings.HasPrefix(service, "s3") {
+		req.URL.RawPath = s3Path(req.URL.Path)
+		signer = sigv4.NewSigner(func(o *sigv4.SignerOptions) { o.DisableURIPathEscaping = true })
+	}
+	if err := signer.SignHTTP(ctx, creds, req, hash, service, region, a.c.opt.Now()); err != nil {
 		return weir.Errorf("CONNECTOR-1308-400", "the request cannot be signed: %w", err)
 	}
 	return nil
+}
+
+// s3Path encodes a decoded path as S3 signs it. Unlike other services S3 encodes paths once, and a slash stays a slash even where a key that
+// holds it was put in for a placeholder.
+func s3Path(path string) string {
+	const hexDigits = "0123456789ABCDEF"
+	out := make([]byte, 0, len(path))
+	for _, c := range []byte(path) {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~/", c) >= 0 {
+			out = append(out, c)
+			continue
+		}
+		out = append(out, '%', hexDigits[c>>4], hexDigits[c&15])
+	}
+	return string(out)
 }

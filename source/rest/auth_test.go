@@ -68,7 +68,10 @@ func signature(r *http.Request, body []byte, secret string) string {
 	query := strings.Split(r.URL.RawQuery, "&")
 	sort.Strings(query)
 	sum := sha256.Sum256(body)
-	path := strings.ReplaceAll(url.PathEscape(r.URL.EscapedPath()), "%2F", "/")
+	path := r.URL.EscapedPath()
+	if credential[3] != "s3" {
+		path = strings.ReplaceAll(url.PathEscape(path), "%2F", "/")
+	}
 	canonical := strings.Join([]string{r.Method, path, strings.Join(query, "&"), head.String(), strings.Join(names, ";"), hex.EncodeToString(sum[:])}, "\n")
 	hashed := sha256.Sum256([]byte(canonical))
 	scope := strings.Join(credential[1:], "/")
