@@ -143,7 +143,7 @@ func killedWorker(t *testing.T, s testStore, where string, embedded bool) {
 	resumed, done := make(chan int, chainSteps), make(chan bool, chainSteps)
 	handler := chain(s.Store, func(int, bool) {})
 	work(t, s.Store, WorkConfig{LeaseTTL: ttl, Embedded: embedded, Handlers: map[string]Handler{"chain": func(ctx context.Context, task *Task) error {
-		resumed <- task.Attempt
+		resumed <- 10*task.Failures + task.Attempt
 		err := handler(ctx, task)
 		if err == nil && string(task.Args) == fmt.Sprint(chainSteps-1) {
 			done <- true
@@ -151,7 +151,7 @@ func killedWorker(t *testing.T, s testStore, where string, embedded bool) {
 		return err
 	}}})
 	if attempt := receive(t, resumed, "the takeover"); attempt != 2 {
-		t.Errorf("the step goes on with attempt %d", attempt)
+		t.Errorf("the step goes on with attempt %d; a death is an attempt but no failure", attempt)
 	}
 	t.Logf("taken over %s after the kill", time.Since(killed).Round(time.Millisecond))
 	receive(t, done, "the last step")

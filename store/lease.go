@@ -94,6 +94,9 @@ func (w *worker) reap(ctx context.Context, all bool) error {
 	return nil
 }
 
+// deathNote is what the errors of a job say of an attempt that ended with its process.
+const deathNote = "the worker is gone"
+
 type lostJob struct {
 	id      int64
 	attempt int
@@ -116,7 +119,7 @@ func (tx *Tx) rescue(jobs []lostJob) error {
 	now := time.Now().UTC()
 	p := &riverdriver.JobRescueManyParams{StuckHorizon: now.Add(time.Hour)}
 	for _, j := range jobs {
-		note, err := json.Marshal(rivertype.AttemptError{At: now, Attempt: j.attempt, Error: "the worker is gone"})
+		note, err := json.Marshal(rivertype.AttemptError{At: now, Attempt: j.attempt, Error: deathNote})
 		if err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ type Job struct {
 
 // Handler does a job. It should end with [Task.Complete] in the transaction that publishes its result. Returning nil completes the job
 // as well; any other error has it tried again later (see [Snooze] and [GiveUp]), for ever: a handler that wants to stop looks at
-// Task.Attempt. The context is cancelled when the process is told to stop and the drain time is over.
+// Task.Failures. The context is cancelled when the process is told to stop and the drain time is over.
 type Handler func(ctx context.Context, t *Task) error
 
 // Task is one attempt at a job.
@@ -42,6 +42,8 @@ type Task struct {
 	Args json.RawMessage
 	// Attempt counts from 1. Snoozes do not count, attempts that ended with the death of their process do.
 	Attempt int
+	// Failures counts the earlier attempts that ended with an error. The death of a process is nobody's error.
+	Failures int
 
 	ctx  context.Context //nolint:containedctx // a Task lives inside one call of its handler
 	job  *river.Job[jobArgs]
@@ -244,7 +246,7 @@ type runner struct {
 
 func (r *runner) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	err := r.handler(ctx, &Task{
-		Kind: r.kind, Key: job.Args.Key, Args: job.Args.Args, Attempt: job.Attempt,
+		Kind: r.kind, Key: job.Args.Key, Args: job.Args.Args, Attempt: job.Attempt, Failures: failures(job.JobRow),
 		ctx: ctx, job: job,
 	})
 	var snooze *rivertype.JobSnoozeError
@@ -258,8 +260,19 @@ func (r *runner) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 type retryPolicy struct{}
 
 func (retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
-	wait := min(time.Second<<min(max(job.Attempt-1, 0), 10), 5*time.Minute)
+	wait := min(time.Second<<min(failures(job), 10), 5*time.Minute)
 	return time.Now().Add(wait + rand.N(wait/5)) //nolint:gosec // jitter
+}
+
+// failures counts the errors of a job's earlier attempts.
+func failures(job *rivertype.JobRow) int {
+	n := 0
+	for i := range job.Errors {
+		if job.Errors[i].Error != deathNote {
+			n++
+		}
+	}
+	return n
 }
 
 // quiet keeps the queue's own chatter out of the log: what happens to jobs is reported by runner.

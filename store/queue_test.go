@@ -145,7 +145,7 @@ func TestRetrySnoozeGiveUp(t *testing.T) {
 		var snoozed, failed bool
 		work(t, s.Store, WorkConfig{Workers: 1, Handlers: map[string]Handler{
 			"run.copy": func(_ context.Context, task *Task) error {
-				attempts <- task.Attempt
+				attempts <- 10*task.Failures + task.Attempt
 				switch {
 				case !snoozed:
 					snoozed = true
@@ -162,7 +162,7 @@ func TestRetrySnoozeGiveUp(t *testing.T) {
 			},
 		}})
 		s.enqueue(t, Job{Kind: "run.copy", Key: "a"})
-		for i, want := range []int{1, 1, 2} { // a snooze does not count, a failure does
+		for i, want := range []int{1, 1, 12} { // a snooze does not count, a failure does
 			if got := receive(t, attempts, "an attempt"); got != want {
 				t.Errorf("run %d is attempt %d, want %d", i, got, want)
 			}
@@ -262,7 +262,7 @@ func TestDrainEndsAndTheJobIsTakenUpAgain(t *testing.T) {
 		stop := work(t, s.Store, WorkConfig{
 			Drain: 50 * time.Millisecond,
 			Handlers: map[string]Handler{"run.copy": func(ctx context.Context, task *Task) error {
-				attempts <- task.Attempt
+				attempts <- 10*task.Failures + task.Attempt
 				<-ctx.Done()
 				return ctx.Err()
 			}},
@@ -271,7 +271,7 @@ func TestDrainEndsAndTheJobIsTakenUpAgain(t *testing.T) {
 		receive(t, attempts, "the first attempt")
 		stop()
 		work(t, s.Store, WorkConfig{Handlers: map[string]Handler{"run.copy": func(_ context.Context, task *Task) error {
-			attempts <- task.Attempt
+			attempts <- 10*task.Failures + task.Attempt
 			return nil
 		}}})
 		if n := receive(t, attempts, "the second attempt"); n != 1 {
