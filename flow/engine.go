@@ -138,7 +138,7 @@ func (e *Engine) step(drain context.Context, do func(ctx context.Context, r *run
 		switch {
 		case err == nil, errors.Is(err, weir.ErrConflict), ctx.Err() != nil:
 			return err
-		case coded || t.Attempt >= maxAttempts:
+		case coded || t.Failures+1 >= maxAttempts:
 			r.log.Warn("run failed", "error", err)
 			return e.failRun(ctx, r, err)
 		}

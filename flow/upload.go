@@ -78,7 +78,7 @@ func (e *Engine) batchStep(ctx context.Context, t *store.Task) error {
 		return nil
 	case errors.Is(err, weir.ErrConflict), ctx.Err() != nil:
 		return err
-	case errors.As(err, &fault) || t.Attempt >= maxAttempts:
+	case errors.As(err, &fault) || t.Failures+1 >= maxAttempts:
 		e.Log.Warn("batch failed", "batch", job.Batch, "error", err)
 		return u.fail(ctx, err)
 	}
