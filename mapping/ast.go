@@ -64,10 +64,11 @@ type (
 	// methodNode is x.name(args).
 	methodNode struct {
 		at
-		x    node
-		name string
-		args []node
-		prep []any
+		x     node
+		name  string
+		args  []node
+		prep  []any
+		named []*method // that have the name; check fills it in
 	}
 	// lambdaNode is (params) -> body; only as an argument.
 	lambdaNode struct {

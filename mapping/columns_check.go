@@ -16,6 +16,7 @@ type targetNode struct {
 	depth int           // how many names lead here
 	rules []*rule       // that write here, or into the list or map that this is
 	leaf  *leafCheck
+	task  int // that fills the column, if it has no kids
 }
 
 // check marks the rows that may have to be rejected and settles which objects are there: those with a member. A row is marked too often rather
@@ -27,10 +28,12 @@ func (n *targetNode) check(w *Lane) {
 		}
 		if k.kids != nil {
 			k.check(w)
-			k.presence(w)
 		} else if k.leaf != nil {
 			k.leaf.mark(w, w.column(k.col))
 		}
+	}
+	if n.field != nil {
+		n.presence(w)
 	}
 	n.required(w)
 }
@@ -44,6 +47,15 @@ func (n *targetNode) presence(w *Lane) {
 	missing := w.n
 	for _, k := range n.kids {
 		if !k.used || missing == 0 {
+			continue
+		}
+		if w.gone != nil && k.kids == nil { // whatever was written counts, null too
+			for i, g := range w.gone[k.task][:w.n] {
+				if g == 0 && valid[i] == 0 {
+					valid[i] = 1
+					missing--
+				}
+			}
 			continue
 		}
 		kc := w.column(k.col)
@@ -74,14 +86,8 @@ func (n *targetNode) required(w *Lane) {
 		}
 		kc := w.column(k.col)
 		for i := range w.n {
-			if !kc.Null(i) {
-				continue
-			}
-			for _, other := range n.kids {
-				if n.field == nil || other.used && !w.column(other.col).Null(i) {
-					w.reject(i, badPlain)
-					break
-				}
+			if kc.Null(i) && (n.field == nil || !w.column(n.col).Null(i)) {
+				w.reject(i, badPlain)
 			}
 		}
 	}

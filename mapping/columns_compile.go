@@ -1,13 +1,14 @@
 package mapping
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
 	"weir/record"
 )
 
-// opCompiler turns checked expressions into operators over vectors. What has no operator makes the whole expression general.
+// opCompiler turns checked expressions into operators over vectors. What has no operator is evaluated row by row (evalOp).
 type opCompiler struct {
 	p        *planner
 	expr     *Expr
@@ -15,6 +16,7 @@ type opCompiler struct {
 	shared   map[string]*sharedOp // by the text of the expression part
 	uses     map[string]int
 	commons  []*sharedOp
+	evals    int
 }
 
 // count notes how often each part of an expression comes up, so that parts used twice are computed once.
@@ -30,7 +32,7 @@ func (c *opCompiler) count(n node) {
 	}
 }
 
-// compile is the operator of an expression, nil if it has none.
+// compile is the operator of an expression.
 func (c *opCompiler) compile(e *Expr) vecOp {
 	c.expr = e
 	return c.node(e.root)
@@ -39,7 +41,7 @@ func (c *opCompiler) compile(e *Expr) vecOp {
 func (c *opCompiler) node(n node) vecOp {
 	key := ""
 	switch n.(type) {
-	case *callNode, *binaryNode, *condNode, *methodNode:
+	case *callNode, *binaryNode, *condNode, *methodNode, *spreadNode, *arrayNode:
 		if key = printNode(n); key != "" && c.uses[key] > 1 {
 			if s := c.shared[key]; s != nil {
 				return s
@@ -49,7 +51,10 @@ func (c *opCompiler) node(n node) vecOp {
 		}
 	}
 	op := c.plain(n)
-	if op == nil || key == "" {
+	if op == nil {
+		op = c.evaluated(n)
+	}
+	if key == "" {
 		return op
 	}
 	s := &sharedOp{id: len(c.commons), op: op}
@@ -64,25 +69,15 @@ func (c *opCompiler) plain(n node) vecOp {
 		return c.literal(n.v)
 	case *fieldNode:
 		if n.wrapped {
-			if n.path != nil && n.path.Wildcards() > 0 {
-				return nil
-			}
-			return &sourceOp{c.p.lookup("w:"+n.name, n.name, n.path)}
+			return c.p.attribute(n.name, n.path, 1)
 		}
-		return &sourceOp{c.p.field([]string{n.name})}
-	case *memberNode:
-		if names := memberNames(n); names != nil {
-			return &sourceOp{c.p.field(names)}
-		}
+		return &sourceOp{c.p.field(record.Path{{Name: n.name, Index: record.ByName}})}
+	case *memberNode, *indexNode:
+		return c.reading(n)
 	case *condNode:
-		cond, a, b := c.node(n.c), c.node(n.a), c.node(n.b)
-		if cond != nil && a != nil && b != nil {
-			return &condVec{cond, a, b, false}
-		}
+		return &condVec{c.node(n.c), c.node(n.a), c.node(n.b), false}
 	case *unaryNode:
-		if x := c.node(n.x); x != nil {
-			return &unaryVec{x, unaryOps[n.op], fastUnaries[n.op]}
-		}
+		return &unaryVec{c.node(n.x), unaryOps[n.op], fastUnaries[n.op]}
 	case *binaryNode:
 		return c.binary(n)
 	case *callNode:
@@ -91,19 +86,21 @@ func (c *opCompiler) plain(n node) vecOp {
 	return nil
 }
 
-// memberNames is a chain of names, nil if a step may be an index.
-func memberNames(n node) []string {
-	switch n := n.(type) {
-	case *fieldNode:
-		if !n.wrapped {
-			return []string{n.name}
-		}
-	case *memberNode:
-		if names := memberNames(n.x); names != nil && strings.Trim(n.name, "0123456789") != "" {
-			return append(names, n.name)
-		}
+// reading is the operator of a chain of names and constant positions, nil if n is none.
+func (c *opCompiler) reading(n node) vecOp {
+	r := readingOf(n)
+	if r == nil {
+		return nil
 	}
-	return nil
+	src := c.p.field(r.path)
+	if len(r.guards) == 0 {
+		return &sourceOp{src}
+	}
+	o := &guardedOp{src: src}
+	for _, k := range r.guards {
+		o.guards = append(o.guards, c.p.field(r.path[:k]))
+	}
+	return o
 }
 
 func (c *opCompiler) literal(v record.Value) vecOp {
@@ -111,7 +108,7 @@ func (c *opCompiler) literal(v record.Value) vecOp {
 	switch v.Kind() {
 	case record.KindNull:
 		if v.IsNothing() {
-			return nil
+			return &constantOp{v}
 		}
 		o.span = nullSpan
 	case record.KindBool:
@@ -120,11 +117,11 @@ func (c *opCompiler) literal(v record.Value) vecOp {
 		o.text, o.span = []byte(v.Text()), record.MakeSpan(record.SpanText, 0, 0)
 	case record.KindInt, record.KindDecimal:
 		if v.Exact() != nil {
-			return nil
+			return &constantOp{v}
 		}
 		o.text, o.span = v.AppendNumber(nil), record.MakeSpan(record.SpanNumber, 0, 0)
 	default:
-		return nil
+		return &constantOp{v}
 	}
 	if o.text != nil {
 		c.literals++
@@ -134,9 +131,6 @@ func (c *opCompiler) literal(v record.Value) vecOp {
 
 func (c *opCompiler) binary(n *binaryNode) vecOp {
 	l, r := c.node(n.l), c.node(n.r)
-	if l == nil || r == nil {
-		return nil
-	}
 	switch n.op {
 	case "&&", "||":
 		return &logicVec{l, r, n.op == "||"}
@@ -150,40 +144,67 @@ func (c *opCompiler) binary(n *binaryNode) vecOp {
 	return &binaryVec{n: n, l: l, r: r, fast: fastBinaries[n.op], op: op}
 }
 
-// call is a pure function of its arguments, or one of the lazy ones.
+// call is a function of its arguments, or one of the lazy ones with an operator.
 func (c *opCompiler) call(n *callNode) vecOp {
-	if n.fn == nil || n.sig == nil || n.fn.impure {
+	if n.fn.impure {
+		return c.impure(n)
+	}
+	if n.sig.lazy != nil && n.name != "iif" && !plainDecode(n) {
 		return nil
 	}
 	args := make([]vecOp, len(n.args))
 	for i, a := range n.args {
-		if _, lambda := a.(*lambdaNode); lambda {
-			return nil
-		}
-		if args[i] = c.node(a); args[i] == nil {
-			return nil
-		}
+		args[i] = c.node(a)
 	}
-	switch {
-	case n.name == "iif" && len(args) == 3:
+	switch n.name {
+	case "iif":
 		return &condVec{args[0], args[1], args[2], true}
-	case n.name == "decode":
+	case "decode":
 		return c.decode(n, args)
-	case n.sig.lazy != nil:
-		return nil
 	}
 	return &callOp{n: n, expr: c.expr, args: args, fast: fastCalls[n.name]}
 }
 
-// decode has an operator if all its keys are literal texts.
+// impure is the operator of a function that depends on more than its arguments, nil if it has none.
+func (c *opCompiler) impure(n *callNode) vecOp {
+	switch {
+	case n.sig.fixed:
+		return &nowOp{n}
+	case len(n.args) == 0:
+		return &idOp{c.expr, n}
+	}
+	lit, ok := n.args[0].(*literalNode)
+	if !ok || lit.v.Kind() != record.KindText {
+		return nil
+	}
+	text := lit.v.Text()
+	path, ok := n.prep[0].(record.Path)
+	if !ok || path == nil || path.Wildcards() > 0 {
+		return nil
+	}
+	o := &hasOp{key: c.p.lookup("k:"+text, text, nil), path: c.p.field(path)}
+	return o
+}
+
+// plainDecode reports whether a call is a decode whose keys are literal texts.
+func plainDecode(n *callNode) bool {
+	if n.name != "decode" {
+		return false
+	}
+	for i := 1; i+1 < len(n.args); i += 2 {
+		if lit, ok := n.args[i].(*literalNode); !ok || lit.v.Kind() != record.KindText {
+			return false
+		}
+	}
+	return true
+}
+
+// decode is the operator of a decode whose keys are literal texts.
 func (c *opCompiler) decode(n *callNode, args []vecOp) vecOp {
 	o := &decodeVec{key: args[0]}
 	rest := n.args[1:]
 	for i := 0; i+1 < len(rest); i += 2 {
-		lit, ok := rest[i].(*literalNode)
-		if !ok || lit.v.Kind() != record.KindText {
-			return nil
-		}
+		lit, _ := rest[i].(*literalNode)
 		o.keys = append(o.keys, []byte(lit.v.Text()))
 		o.vals = append(o.vals, args[2+i])
 	}
@@ -234,6 +255,20 @@ func printTo(b *strings.Builder, n node) bool {
 		return true
 	case *memberNode:
 		return list("."+strconv.Quote(n.name)+"(", n.x)
+	case *localNode:
+		b.WriteString("l" + strconv.Itoa(n.slot))
+		return true
+	case *indexNode:
+		return list("at(", n.x, n.i)
+	case *spreadNode:
+		return list("each"+strconv.Itoa(n.slot)+"(", n.x, n.body)
+	case *lambdaNode:
+		b.WriteString(fmt.Sprint("->", n.slots))
+		return list("(", n.body)
+	case *methodNode:
+		return list("m"+n.name+"(", append([]node{n.x}, n.args...)...)
+	case *arrayNode:
+		return list("array"+strconv.FormatBool(n.set)+"(", n.items...)
 	case *unaryNode:
 		return list("u"+n.op+"(", n.x)
 	case *binaryNode:

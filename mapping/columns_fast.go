@@ -113,12 +113,12 @@ func fastConcat(w *Lane, args []record.Span) (record.Span, bool) {
 	return w.made(at), true
 }
 
-func fastCoalesce(_ *Lane, args []record.Span) (record.Span, bool) {
+func fastCoalesce(w *Lane, args []record.Span) (record.Span, bool) {
 	if len(args) == 1 && args[0].Kind() == record.SpanArray || len(args) == 1 && args[0].Kind() == spanAside {
 		return 0, false
 	}
 	for _, s := range args {
-		if !s.Nullish() {
+		if !w.null(s) {
 			return s, true
 		}
 	}
@@ -391,7 +391,7 @@ func whole64(t []byte) bool { return !bytes.ContainsAny(t, ".eE") }
 // fastAdd is + of texts and of small integers.
 func fastAdd(w *Lane, a, b record.Span) (record.Span, bool) {
 	if a.Nullish() || b.Nullish() {
-		return puntSpan, true
+		return failSpan, true // null has no sum
 	}
 	if a.IsText() || b.IsText() {
 		return fastConcat(w, []record.Span{a, b})
@@ -402,7 +402,7 @@ func fastAdd(w *Lane, a, b record.Span) (record.Span, bool) {
 func fastArith(op byte) fastBinary {
 	return func(w *Lane, a, b record.Span) (record.Span, bool) {
 		if a.Nullish() || b.Nullish() {
-			return puntSpan, true
+			return failSpan, true
 		}
 		if a.Kind() != record.SpanNumber || b.Kind() != record.SpanNumber {
 			return 0, false

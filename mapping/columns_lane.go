@@ -28,6 +28,10 @@ type Lane struct {
 	common   [][]record.Span
 	ready    []bool
 	aside    []record.Value
+	cache    []parsedValue
+	frames   []*frame // by evalOp
+	args     []record.Value
+	call     frame // of a function that is called alone
 
 	// General path: rows of a column that the fast path left, by task; values of the record at hand are read once.
 	slow    []slowRow
@@ -41,6 +45,7 @@ type Lane struct {
 
 	position int64
 	trees    []treeState
+	gone     [][]uint8 // by task, with allowNullValues: rows in which nothing was written, not even null
 	copies   copyState
 
 	countSpare [][]uint8
@@ -65,8 +70,8 @@ type slowRow struct {
 
 // warning is a value that was nullified in a row that may yet be rejected.
 type warning struct {
-	row int32
-	why *ColumnError
+	row  int32
+	dest string
 }
 
 // NewLane returns a worker. run seeds uuid(), now is the instant of the run.
@@ -77,6 +82,14 @@ func (p *Program) NewLane(run string, now time.Time) *Lane {
 		common: make([][]record.Span, len(p.commons)), ready: make([]bool, len(p.commons)),
 		bad: make([]uint8, p.rows), counts: map[string]int64{}, trees: make([]treeState, len(p.tasks)), slowRows: make([]int64, len(p.tasks)), sel: make([]int32, 0, p.rows),
 	}
+	w.frames = make([]*frame, p.evals)
+	if p.whole.allowNull {
+		w.gone = make([][]uint8, len(p.tasks))
+		for i := range w.gone {
+			w.gone[i] = make([]uint8, p.rows)
+		}
+	}
+	w.call = frame{env: w.env, lane: w}
 	return w
 }
 
@@ -106,17 +119,24 @@ func (w *Lane) Warnings(yield func(code, column string, rows int64)) {
 // where the record lies in the batch's buffer, and why the value is missing. It stops when yield returns false.
 func (w *Lane) Nullified(yield func(n, off, end int, why record.RowError) bool) {
 	bad := w.sp.Bad
+	last := int32(-1)
 	for _, x := range w.warned {
-		if w.bad[x.row] != 0 {
+		if x.row == last || w.bad[x.row]&^badWarned != 0 {
 			continue
 		}
+		last = x.row
 		off := int(w.sp.Off[x.row])
 		for len(bad) > 0 && bad[0].Off < off {
 			bad = bad[1:]
 		}
-		why := record.RowError{Code: CodeNullified, Column: x.why.Destination, Message: x.why.Description(), Conversion: x.why.Kind == KindConvert}
-		if !yield(int(x.row)+len(w.sp.Bad)-len(bad), off, int(w.sp.End[x.row]), why) {
-			return
+		rec := w.record(int(x.row)) // the reasons are not kept: few are asked for
+		w.env.Next(w.env.Record)
+		all := w.p.whole.Transform(rec, w.env).Warnings
+		for i := range all {
+			why := record.RowError{Code: CodeNullified, Column: all[i].Destination, Message: all[i].Description(), Conversion: all[i].Kind == KindConvert}
+			if !yield(int(x.row)+len(w.sp.Bad)-len(bad), off, int(w.sp.End[x.row]), why) {
+				return
+			}
 		}
 	}
 }
@@ -156,7 +176,12 @@ func (w *Lane) begin() {
 	clear(w.literals)
 	clear(w.ready)
 	clear(w.bad[:w.n])
+	clear(w.aside)
+	clear(w.cache)
 	w.anyBad = false
+	for _, g := range w.gone {
+		clear(g)
+	}
 	w.aside = w.aside[:0]
 	w.slow = w.slow[:0]
 	w.warned = w.warned[:0]
@@ -168,6 +193,7 @@ func (w *Lane) begin() {
 const (
 	badPlain uint8 = 1 << iota
 	badGeneral
+	badWarned // lost a value: a missing field may have lost it
 )
 
 // reject marks a row.
@@ -200,6 +226,7 @@ func (w *Lane) general() {
 		}
 		return int(a.task - b.task)
 	})
+	w.recRow = -1 // ids are counted from the start
 	for _, s := range w.slow {
 		w.slowRows[s.task]++
 		w.p.tasks[s.task].general(w, s)
@@ -221,7 +248,8 @@ func (w *Lane) judge() {
 	if w.anyBad {
 		w.sel = w.sel[:0]
 		for i := range w.n {
-			if w.bad[i] == 0 {
+			if w.bad[i]&^badWarned == 0 {
+				w.bad[i] = 0
 				w.sel = append(w.sel, int32(i))
 				continue
 			}
@@ -239,10 +267,10 @@ func (w *Lane) judge() {
 	malformed(len(w.sp.Buf))
 	last := int32(-1)
 	for _, x := range w.warned {
-		if w.bad[x.row] != 0 {
+		if w.bad[x.row]&^badWarned != 0 {
 			continue
 		}
-		w.counts[x.why.Destination]++
+		w.counts[x.dest]++
 		if x.row != last { // warnings come record by record
 			w.rows++
 			last = x.row

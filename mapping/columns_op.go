@@ -11,7 +11,6 @@ type callOp struct {
 	expr *Expr
 	args []vecOp
 	fast fastCall
-	// parallel to args: what each vector is
 }
 
 // fastCall is the fast form of a function over one row; ok is false if it does not know the arguments.
@@ -24,14 +23,17 @@ func (o *callOp) eval(w *Lane, sel []int32, out []record.Span) {
 		vecs[i], lent[i] = w.vector(a, n, sel)
 	}
 	args := make([]record.Span, len(o.args))
-rows:
 	for _, r := range sel {
+		bad := record.Span(0)
 		for i := range vecs {
 			args[i] = vecs[i][r]
-			if isPunt(args[i]) {
-				out[r] = puntSpan
-				continue rows
+			if lost(args[i]) {
+				bad = worst(args[i], bad)
 			}
+		}
+		if bad != 0 {
+			out[r] = bad
+			continue
 		}
 		if o.fast != nil {
 			if s, ok := o.fast(w, args); ok {
@@ -48,22 +50,20 @@ rows:
 	}
 }
 
-// general is one row by the function's own implementation; an error is a punt.
+// general is one row by the function's own implementation.
 func (o *callOp) general(w *Lane, args []record.Span) record.Span {
-	vals := make([]record.Value, len(args))
-	for i, s := range args {
+	vals := w.args[:0]
+	for _, s := range args {
 		v, ok := w.value(s)
 		if !ok {
 			return puntSpan
 		}
-		vals[i] = v
+		vals = append(vals, v)
 	}
-	f := frame{env: w.env, expr: o.expr, budget: budgetPerRecord}
-	v, err := callWith(&f, o.n, vals)
-	if err != nil {
-		return puntSpan
-	}
-	return w.span(v)
+	w.args = vals
+	w.call.expr, w.call.budget = o.expr, budgetPerRecord
+	v, err := callWith(&w.call, o.n, vals)
+	return w.outcome(v, err, w.call.budget)
 }
 
 // binaryVec is an operator that evaluates both sides.
@@ -81,8 +81,8 @@ func (o *binaryVec) eval(w *Lane, sel []int32, out []record.Span) {
 	r, lentR := w.vector(o.r, len(out), sel)
 	for _, i := range sel {
 		a, b := l[i], r[i]
-		if isPunt(a) || isPunt(b) {
-			out[i] = puntSpan
+		if lost(a) || lost(b) {
+			out[i] = worst(a, b)
 			continue
 		}
 		s, ok := record.Span(0), false
@@ -109,10 +109,10 @@ func (o *binaryVec) general(w *Lane, a, b record.Span) record.Span {
 		return puntSpan
 	}
 	v, err := o.op(x, y)
-	if err != nil || v.Kind() == record.KindText && len(v.Text()) > maxText || len(v.Items()) > maxItems {
+	if err == nil && (v.Kind() == record.KindText && len(v.Text()) > maxText || len(v.Items()) > maxItems) {
 		return puntSpan
 	}
-	return w.span(v)
+	return w.outcome(v, err, budgetPerRecord)
 }
 
 // unaryVec is an operator of one operand.
@@ -126,8 +126,8 @@ func (o *unaryVec) eval(w *Lane, sel []int32, out []record.Span) {
 	x, lent := w.vector(o.x, len(out), sel)
 	for _, i := range sel {
 		s := x[i]
-		if isPunt(s) {
-			out[i] = puntSpan
+		if lost(s) {
+			out[i] = s
 			continue
 		}
 		if o.fast != nil {
@@ -138,9 +138,8 @@ func (o *unaryVec) eval(w *Lane, sel []int32, out []record.Span) {
 		}
 		out[i] = puntSpan
 		if v, ok := w.value(s); ok {
-			if v, err := o.op(v); err == nil {
-				out[i] = w.span(v)
-			}
+			v, err := o.op(v)
+			out[i] = w.outcome(v, err, budgetPerRecord)
 		}
 	}
 	if lent {
@@ -164,7 +163,7 @@ func (o *condVec) eval(w *Lane, sel []int32, out []record.Span) {
 		}
 		switch {
 		case !ok:
-			out[i] = puntSpan
+			out[i] = worst(c[i], 0)
 		case t:
 			yes = append(yes, i)
 		default:
@@ -195,11 +194,11 @@ func (o *otherwiseVec) eval(w *Lane, sel []int32, out []record.Span) {
 	rest := w.takeSel()
 	for _, i := range sel {
 		s := a[i]
-		keep := !s.Nullish()
+		keep := !w.null(s)
 		if keep && o.elvis {
 			t, ok := w.truth(s)
 			if keep = t; !ok {
-				s, keep = puntSpan, true
+				s, keep = worst(s, 0), true
 			}
 		}
 		if keep {
@@ -229,7 +228,7 @@ func (o *logicVec) eval(w *Lane, sel []int32, out []record.Span) {
 	for _, i := range sel {
 		switch t, ok := w.truth(a[i]); {
 		case !ok:
-			out[i] = puntSpan
+			out[i] = worst(a[i], 0)
 		case t == o.or:
 			out[i] = boolSpan(o.or)
 		default:
@@ -245,7 +244,7 @@ func (o *logicVec) eval(w *Lane, sel []int32, out []record.Span) {
 			if t, ok := w.truth(b[i]); ok {
 				out[i] = boolSpan(t)
 			} else {
-				out[i] = puntSpan
+				out[i] = worst(b[i], 0)
 			}
 		}
 		if lent {
@@ -276,7 +275,7 @@ func (o *decodeVec) eval(w *Lane, sel []int32, out []record.Span) {
 		case record.SpanText, record.SpanEscaped:
 			k = o.find(w.sp.Plain(s).In(w.sp.Buf))
 		default:
-			out[i] = puntSpan
+			out[i] = worst(s, 0)
 			continue
 		}
 		sels[k] = append(sels[k], i)

@@ -21,6 +21,7 @@ type Program struct {
 	sources  []*source
 	literals int
 	commons  []*sharedOp
+	evals    int
 	whole    *Transformer
 }
 
@@ -84,7 +85,7 @@ func newProgram(t *Transformer) *Program {
 		b.place(&t.rules[i])
 	}
 	b.tasks(p.root)
-	p.plan, p.sources, p.literals, p.commons = b.pl.plan, b.pl.list, b.ops.literals, b.ops.commons
+	p.plan, p.sources, p.literals, p.commons, p.evals = b.pl.plan, b.pl.list, b.ops.literals, b.ops.commons, b.ops.evals
 	return p
 }
 
@@ -125,9 +126,6 @@ func (b *programBuilder) place(r *rule) {
 		n = next
 		n.used = true
 		n.depth = depth + 1
-		if b.p.whole.allowNull { // explicit nulls make objects be there: a matter for the general path
-			break
-		}
 	}
 	n.rules = append(n.rules, r)
 }
@@ -150,12 +148,12 @@ func (b *programBuilder) tasks(n *targetNode) {
 func (b *programBuilder) leaf(n *targetNode) {
 	r := n.rules[0]
 	n.leaf = newLeafCheck(n.field)
-	t := &leafTask{id: len(b.p.tasks), col: n.col, field: n.field, part: b.part(n.rules, n)}
-	t.op = b.op(r)
+	n.task = len(b.p.tasks)
+	t := &leafTask{id: n.task, col: n.col, field: n.field, part: b.part(n.rules, n), op: b.op(r)}
 	b.p.tasks = append(b.p.tasks, t)
 }
 
-// op is the operator of a rule, nil if only the general path can compute it.
+// op is the operator of a rule.
 func (b *programBuilder) op(r *rule) vecOp {
 	switch r.kind {
 	case Static:
@@ -164,10 +162,7 @@ func (b *programBuilder) op(r *rule) vecOp {
 		return b.ops.compile(r.expr)
 	default:
 	}
-	if r.path.Wildcards() > 0 {
-		return nil
-	}
-	return &sourceOp{b.pl.lookup("w:"+r.key+"\x00"+r.path.String(), r.key, r.path)}
+	return b.pl.attribute(r.key, r.path, r.dest.Wildcards())
 }
 
 // tree is a column that is filled as a whole: all rules below it belong to its task.
@@ -182,20 +177,23 @@ func (b *programBuilder) tree(n *targetNode) {
 	}
 	collect(n)
 	n.kids = nil
-	t := &treeTask{id: len(b.p.tasks), col: n.col, field: n.field, part: b.part(rules, n)}
+	n.task = len(b.p.tasks)
+	t := &treeTask{id: n.task, col: n.col, field: n.field, part: b.part(rules, n)}
 	t.quick = b.quick(n, rules)
+	for _, i := range t.part.t.order {
+		t.ops = append(t.ops, b.op(&t.part.t.rules[i]))
+	}
 	b.p.tasks = append(b.p.tasks, t)
 }
 
 // part is the general path for some rules that write at or below a node.
 func (b *programBuilder) part(rules []*rule, n *targetNode) *part {
 	whole := b.p.whole
-	sub := &Transformer{wrapper: whole.wrapper, allowNull: whole.allowNull, strict: whole.strict}
+	sub := &Transformer{wrapper: whole.wrapper, allowNull: whole.allowNull, strict: whole.strict, rules: whole.rules}
 	mine := map[int]bool{}
 	for _, r := range rules {
 		mine[r.mapping] = true
 	}
-	sub.rules = append(sub.rules, whole.rules...)
 	for _, i := range whole.order {
 		if mine[whole.rules[i].mapping] {
 			sub.order = append(sub.order, i)
@@ -211,36 +209,77 @@ type part struct {
 	field *record.Field
 }
 
-// run computes a part of record row.
-func (w *Lane) run(t *part, row int) record.Value {
+// dest is the destination of the first mapping.
+func (t *part) dest() string { return t.t.rules[t.t.order[0]].destText }
+
+// single reports whether one mapping writes the column as a whole.
+func (t *part) single() bool {
+	return len(t.t.order) == 1 && len(t.t.rules[t.t.order[0]].dest) == len(t.path)
+}
+
+// run computes a part of record row; gone says that nothing was written, not even null.
+func (w *Lane) run(t *part, row int) (v record.Value, gone bool) {
 	res := t.t.Transform(w.record(row), w.env)
-	for i := range res.Warnings {
-		w.warned = append(w.warned, warning{int32(row), &res.Warnings[i]})
+	return w.settled(t, row, res.Data, res.Warnings)
+}
+
+// settled takes a part out of the data that its rules made, and notes what became of them.
+func (w *Lane) settled(t *part, row int, v record.Value, warnings []ColumnError) (_ record.Value, gone bool) {
+	for i := range warnings {
+		w.warn(row, warnings[i].Destination)
 	}
-	v := res.Data
+	ok := true
 	for _, s := range t.path {
-		v, _ = v.Get(s.Name)
+		v, ok = v.Get(s.Name)
 	}
-	if !v.IsNull() {
-		var check verifier
-		if check.field(t.field, v, ""); len(check.out) > 0 {
-			w.reject(row, badGeneral)
-		}
+	w.verify(t, row, v)
+	return v, !ok
+}
+
+// verify lets the transformer judge a row with a value that breaks a rule of its field.
+func (w *Lane) verify(t *part, row int, v record.Value) {
+	if v.IsNull() {
+		return
 	}
-	if len(res.Warnings) > 0 { // it may have been required
+	var check verifier
+	if check.field(t.field, v, ""); len(check.out) > 0 {
 		w.reject(row, badGeneral)
 	}
-	return v
+}
+
+// warn notes a lost value.
+func (w *Lane) warn(row int, dest string) {
+	w.warned = append(w.warned, warning{int32(row), dest})
+	if w.p.whole.strict { // every lost value rejects its row
+		w.reject(row, badGeneral)
+		return
+	}
+	w.bad[row] |= badWarned
+}
+
+// lost is the values that record row has lost, without the reasons.
+func (w *Lane) lost(row int) []ColumnError {
+	var out []ColumnError
+	for _, x := range w.warned {
+		if int(x.row) == row {
+			out = append(out, ColumnError{Destination: x.dest})
+		}
+	}
+	return out
 }
 
 // verdict is why a marked row is rejected, nil if it is not.
 func (p *Program) verdict(w *Lane, row int, mark uint8) []record.RowError {
 	var found []RowError
+	v := verifier{strict: p.whole.strict}
 	if mark&badGeneral == 0 {
-		v := verifier{strict: p.whole.strict}
+		if mark&badWarned != 0 {
+			v.warnings = w.lost(row)
+		}
 		p.root.explain(w, row, "", &v)
 		found = v.out
-	} else {
+	}
+	if mark&badGeneral != 0 || v.lost {
 		rec := w.record(row)
 		w.env.Next(w.env.Record)
 		found = p.whole.Transform(rec, w.env).Reject

@@ -19,9 +19,7 @@ func (w *Lane) Columns() []Column {
 		switch t := t.(type) {
 		case *leafTask:
 			p = t.part
-			if t.op == nil {
-				out[i].General = p.form()
-			}
+			out[i].General = evaluatedForm(t.op, p)
 		case *treeTask:
 			p = t.part
 			if t.quick == nil {
@@ -76,4 +74,12 @@ func formOf(n node) string {
 		}
 	}
 	return "field"
+}
+
+// evaluatedForm names the form of a mapping that is evaluated row by row.
+func evaluatedForm(op vecOp, p *part) string {
+	if _, ok := op.(*evalOp); ok {
+		return p.form()
+	}
+	return ""
 }

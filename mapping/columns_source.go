@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"slices"
+
 	"weir/record"
 )
 
@@ -78,13 +80,17 @@ func walkPlan(n *record.Node, path record.Path) *record.Node {
 	return n
 }
 
-// field is the source of a name in an expression, or of name then members.
-func (p *planner) field(names []string) *source {
-	path := make(record.Path, len(names))
-	for i, n := range names {
-		path[i] = record.Step{Name: n, Index: record.ByName}
-	}
+// field is the source of a path in an expression.
+func (p *planner) field(path record.Path) *source {
 	return p.lookup("f:"+path.String(), "", path)
+}
+
+// attribute is the operator of a text that is one root key or else a path (nil if it is none). Of the levels that wildcards give, want are kept; one at least.
+func (p *planner) attribute(key string, path record.Path, want int) vecOp {
+	if first := slices.IndexFunc(path, func(s record.Step) bool { return s.Index == record.Every }); first >= 0 {
+		return &attributeOp{key: p.lookup("k:"+key, key, nil), head: p.field(path[:first]), rest: path[first:], have: path.Wildcards(), want: want}
+	}
+	return &sourceOp{p.lookup("w:"+key+"\x00"+path.String(), key, path)}
 }
 
 // resolved is the values of a source in the batch at hand: a column, or what several columns give together.

@@ -8,14 +8,16 @@ import (
 
 // A column program works on vectors: one span per row. Beside the kinds of the scan there are two of its own. A punt is a row on which
 // a fast operator gives no answer: an error, or a value it does not know; the general evaluator then decides about that row and column,
-// so that both paths agree. An aside is a value that has no JSON text of its own, a date for example; its offset is an index of lane.aside.
+// so that both paths agree. A fail is a row on which the expression fails for sure. An aside is a value that has no JSON text of its own, a date for example; its offset is an index of lane.aside.
 const (
 	spanAside = record.SpanKind(9)
+	spanFail  = record.SpanKind(14)
 	spanPunt  = record.SpanKind(15)
 )
 
 var (
 	puntSpan  = record.MakeSpan(spanPunt, 0, 0)
+	failSpan  = record.MakeSpan(spanFail, 0, 0)
 	nullSpan  = record.MakeSpan(record.SpanNull, 0, 0)
 	trueSpan  = record.MakeSpan(record.SpanTrue, 0, 0)
 	falseSpan = record.MakeSpan(record.SpanFalse, 0, 0)
@@ -29,6 +31,19 @@ func boolSpan(b bool) record.Span {
 }
 
 func isPunt(s record.Span) bool { return s.Kind() == spanPunt }
+
+func isFail(s record.Span) bool { return s.Kind() == spanFail }
+
+// lost reports whether a span is no value but a fail or a punt.
+func lost(s record.Span) bool { return s.Kind() >= spanFail }
+
+// worst is the result of an operator that evaluates two parts, one of which at least is lost: a fail is certain whatever the punt will be.
+func worst(a, b record.Span) record.Span {
+	if isFail(a) || isFail(b) {
+		return failSpan
+	}
+	return puntSpan
+}
 
 // vecOp is an operator over vectors: it sets out[r] for every row r of sel and leaves the others alone.
 type vecOp interface {
@@ -165,6 +180,10 @@ func (w *Lane) appendScalar(dst []byte, s record.Span) (_ []byte, ok bool) {
 		return append(dst, "true"...), true
 	case record.SpanFalse:
 		return append(dst, "false"...), true
+	case spanAside:
+		if v := w.aside[s.Off()]; v.Kind() == record.KindDate {
+			return v.AppendDate(dst), true
+		}
 	default:
 	}
 	return dst, false
@@ -180,7 +199,7 @@ func (w *Lane) text(s record.Span) (record.Span, bool) {
 		return s, true
 	case record.SpanEscaped:
 		return w.sp.Plain(s), true
-	case record.SpanNumber, record.SpanTrue, record.SpanFalse:
+	case record.SpanNumber, record.SpanTrue, record.SpanFalse, spanAside:
 		at := len(w.sp.Buf)
 		buf, ok := w.appendScalar(w.sp.Buf, s)
 		w.sp.Buf = buf
@@ -200,22 +219,52 @@ func (w *Lane) made(at int) record.Span {
 	return record.MakeSpan(record.SpanText, at, n)
 }
 
-// value is a span as a general value.
+// parsedCache is how many arrays and objects of a batch are kept as values, for the other mappings that read them.
+const parsedCache = 1 << 10
+
+type parsedValue struct {
+	span record.Span
+	v    record.Value
+}
+
+// parsed is an array or object as a value.
+func (w *Lane) parsed(s record.Span) (record.Value, bool) {
+	if w.cache == nil {
+		w.cache = make([]parsedValue, parsedCache)
+	}
+	slot := &w.cache[uint32(s.Off())*2654435761>>22]
+	if slot.span == s {
+		return slot.v, true
+	}
+	v, err := record.View(s.In(w.sp.Buf))
+	if err != nil {
+		return v, false
+	}
+	slot.span, slot.v = s, v
+	return v, true
+}
+
+// value is a span as a general value. Its texts are parts of the buffer: it must not outlive the batch.
 func (w *Lane) value(s record.Span) (record.Value, bool) {
 	switch s.Kind() {
 	case record.SpanAbsent, record.SpanNull:
 		return record.Null(), true
 	case record.SpanText:
-		return record.TextOf(string(s.In(w.sp.Buf))), true
+		return record.TextOf(view(s.In(w.sp.Buf))), true
 	case record.SpanEscaped:
-		return record.TextOf(string(record.AppendUnescaped(nil, s.In(w.sp.Buf)))), true
+		return record.TextOf(view(w.sp.Plain(s).In(w.sp.Buf))), true
 	case record.SpanTrue:
 		return record.BoolOf(true), true
 	case record.SpanFalse:
 		return record.BoolOf(false), true
-	case record.SpanNumber, record.SpanObject, record.SpanArray:
-		v, err := record.Parse(s.In(w.sp.Buf))
+	case record.SpanNumber:
+		if n, ok := plainInt(s.In(w.sp.Buf)); ok {
+			return record.IntOf(n), true
+		}
+		v, err := record.View(s.In(w.sp.Buf))
 		return v, err == nil
+	case record.SpanObject, record.SpanArray:
+		return w.parsed(s)
 	case spanAside:
 		return w.aside[s.Off()], true
 	}
@@ -226,10 +275,9 @@ func (w *Lane) value(s record.Span) (record.Value, bool) {
 func (w *Lane) span(v record.Value) record.Span {
 	switch v.Kind() {
 	case record.KindNull:
-		if v.IsNothing() {
-			return puntSpan
+		if !v.IsNothing() {
+			return nullSpan
 		}
-		return nullSpan
 	case record.KindBool:
 		return boolSpan(v.Bool())
 	case record.KindText:
@@ -246,6 +294,11 @@ func (w *Lane) span(v record.Value) record.Span {
 	}
 	w.aside = append(w.aside, v)
 	return record.MakeSpan(spanAside, len(w.aside)-1, 0)
+}
+
+// null reports whether a value is null.
+func (w *Lane) null(s record.Span) bool {
+	return s.Nullish() || s.Kind() == spanAside && w.aside[s.Off()].IsNull()
 }
 
 // truth is a value in a boolean position; ok is false if only the general path can tell.

@@ -10,10 +10,11 @@ import (
 // convertError says that a value cannot become the type of its target. Expected and actual are types in the platform's words (data-prep §6.3).
 type convertError struct {
 	expected, actual string
-	msg              string
+	format           string
+	args             []any
 }
 
-func (e *convertError) Error() string { return e.msg }
+func (e *convertError) Error() string { return fmt.Sprintf(e.format, e.args...) }
 
 // typeWords are target types in messages.
 var typeWords = [...]string{"ANY", "STRING", "BOOLEAN", "INTEGER", "INTEGER", "INTEGER", "INTEGER", "NUMBER", "DATE", "DATETIME", "OBJECT", "ARRAY", "OBJECT"}
@@ -22,7 +23,7 @@ var typeWords = [...]string{"ANY", "STRING", "BOOLEAN", "INTEGER", "INTEGER", "I
 var kindWords = [...]string{"NULL", "BOOLEAN", "INTEGER", "NUMBER", "STRING", "DATETIME", "ARRAY", "OBJECT"}
 
 func cannot(v record.Value, f *record.Field, format string, args ...any) error {
-	return &convertError{expected: typeWords[f.Type], actual: kindWords[v.Kind()], msg: fmt.Sprintf(format, args...)}
+	return &convertError{expected: typeWords[f.Type], actual: kindWords[v.Kind()], format: format, args: args}
 }
 
 // converter turns values into the types of target fields (data-prep §5.6). Members of copied objects that cannot be converted are left out and

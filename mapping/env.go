@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"strings"
 	"time"
 )
 
@@ -83,6 +84,7 @@ func (e *Env) zone(name string) (*time.Location, error) {
 	if l := e.zones[name]; l != nil {
 		return l, nil
 	}
+	name = strings.Clone(name) // it may be a part of a buffer that is used again
 	l, err := zoneOf(name)
 	if err == nil && len(e.zones) < maxZones {
 		if e.zones == nil {

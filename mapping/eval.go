@@ -18,6 +18,12 @@ type frame struct {
 	locals []record.Value
 	stack  []record.Value // arguments of the calls in progress
 	budget int            // bytes left to make
+
+	// Of an expression that runs inside a column program: the lane, its row at hand, and the vectors of the parts that have operators.
+	lane   *Lane
+	row    int32
+	inputs [][]record.Span
+	calls  call // of the function at work
 }
 
 // Costs of one value inside an array or object, and of one call of a lambda.
@@ -97,6 +103,9 @@ func weigh(v record.Value, left *int, depth int) bool {
 
 // placed gives an error of a node its place.
 func (f *frame) placed(n node, err error) error {
+	if f.lane != nil {
+		return errFailed // the transformer says more if somebody asks
+	}
 	if bad, ok := errors.AsType[*fault](err); ok {
 		e := errorAt(f.expr.src, n.pos(), bad.kind, "%s", bad.msg)
 		e.Code = CodeTransform
@@ -108,7 +117,11 @@ func (f *frame) placed(n node, err error) error {
 func finite(f float64) bool { return !math.IsInf(f, 0) && !math.IsNaN(f) }
 
 // compiler turns a checked tree into closures.
-type compiler struct{ expr *Expr }
+type compiler struct {
+	expr *Expr
+	// inputs are the parts that a column program computes as vectors, by their number.
+	inputs map[node]int
+}
 
 func (c *compiler) nodes(ns []node) []evalFn {
 	out := make([]evalFn, len(ns))
@@ -119,6 +132,9 @@ func (c *compiler) nodes(ns []node) []evalFn {
 }
 
 func (c *compiler) node(n node) evalFn {
+	if i, ok := c.inputs[n]; ok {
+		return inputAt(i)
+	}
 	switch n := n.(type) {
 	case *literalNode:
 		v := n.v

@@ -12,7 +12,7 @@ var dateFunctions = []function{
 	{
 		name: "now", category: categoryDate, impure: true,
 		doc: "The instant of the record in UTC; the same in all mappings of a record.",
-		sigs: []signature{{returns: kDate, run: func(c *call, _ []record.Value) (record.Value, error) {
+		sigs: []signature{{returns: kDate, fixed: true, run: func(c *call, _ []record.Value) (record.Value, error) {
 			return record.DateOf(c.env().Now.UTC()), nil
 		}}},
 		examples: []example{{expr: `now() == now()`, want: "true"}},
@@ -20,7 +20,7 @@ var dateFunctions = []function{
 	{
 		name: "timestamp", category: categoryDate, impure: true,
 		doc: "The instant of the record in milliseconds since 1970.",
-		sigs: []signature{{returns: kInt, run: func(c *call, _ []record.Value) (record.Value, error) {
+		sigs: []signature{{returns: kInt, fixed: true, run: func(c *call, _ []record.Value) (record.Value, error) {
 			return record.IntOf(c.env().Now.UnixMilli()), nil
 		}}},
 		examples: []example{{expr: `timestamp() > 1600000000000`, want: "true"}, {expr: `date(timestamp()) <= now()`, want: "true"}},

@@ -34,6 +34,8 @@ type signature struct {
 	returns kinds
 	// run gets its arguments converted to their parameters' types; a null in a required argument has given null already.
 	run func(c *call, args []record.Value) (record.Value, error)
+	// fixed, of an impure function, gives the same for all records of a run.
+	fixed bool
 	// lazy, instead of run, evaluates its arguments itself.
 	lazy func(c *call, args []lazyArg) (record.Value, error)
 }
@@ -393,7 +395,8 @@ func callWith(f *frame, n *callNode, args []record.Value) (record.Value, error) 
 		}
 		args[i] = v
 	}
-	v, err := n.sig.run(&call{f, n, n.prep}, args)
+	f.calls = call{f, n, n.prep}
+	v, err := n.sig.run(&f.calls, args)
 	if err == nil {
 		err = f.made(v)
 	}

@@ -215,6 +215,7 @@ func (c *checker) method(n *methodNode, sure bool) (node, static) {
 		n.args[i], _ = c.check(n.args[i], sure)
 	}
 	found := methodsNamed(n.name, kAny)
+	n.named = found
 	if len(found) == 0 {
 		hint := ""
 		if near := nearest(n.name, methodNames()); near != "" {
@@ -284,8 +285,8 @@ func invoke(n *methodNode, x record.Value, args []record.Value) (record.Value, e
 		on = kAny
 	}
 	var m *method
-	for _, c := range methodsNamed(n.name, on) {
-		if len(args) >= c.minArgs() && len(args) <= len(c.params) {
+	for _, c := range n.named {
+		if on.can(receiverKinds(c)) && len(args) >= c.minArgs() && len(args) <= len(c.params) {
 			m = c
 			break
 		}

@@ -29,6 +29,7 @@ type verifier struct {
 	warnings []ColumnError
 	strict   bool
 	out      []RowError
+	lost     bool // a missing field has lost its value
 }
 
 func (v *verifier) members(fields []record.Field, o record.Value, path string) {
@@ -79,6 +80,7 @@ func (v *verifier) missing(at string) {
 	for i := range v.warnings {
 		w := &v.warnings[i]
 		if covers(w.Destination, at) {
+			v.lost = true
 			v.out = append(v.out, RowError{Code: CodeTransform, Path: at, Message: w.Description()})
 			return
 		}

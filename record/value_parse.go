@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"strconv"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // SyntaxError says why bytes are no JSON value and where, counted in bytes from 0.
@@ -33,6 +34,17 @@ func Parse(data []byte) (Value, error) {
 		return Value{}, p.fail("text after the value")
 	}
 	return v, nil
+}
+
+// View is Parse of a value that was checked before, by a scan for example, without a copy of its bytes: the texts of the result are parts of data, which
+// must not change as long as the result is used.
+func View(data []byte) (Value, error) {
+	p := parser{data: data, view: true}
+	v, err := p.value(0)
+	if err == nil && p.at < len(data) {
+		return Value{}, p.fail("text after the value")
+	}
+	return v, err
 }
 
 // RawMember is one member of a JSON object as it was written.
@@ -72,6 +84,15 @@ func ParseMembers(data []byte) ([]RawMember, error) {
 type parser struct {
 	data []byte
 	at   int
+	view bool // texts are parts of data, and known to be UTF-8
+}
+
+// keep is bytes of data as a text of the value.
+func (p *parser) keep(raw []byte) string {
+	if p.view {
+		return unsafe.String(unsafe.SliceData(raw), len(raw))
+	}
+	return string(raw)
 }
 
 func (p *parser) fail(reason string) error { return &SyntaxError{Offset: p.at, Reason: reason} }
@@ -132,6 +153,9 @@ func (p *parser) literal(word string) error {
 
 func (p *parser) object(depth int) (Value, error) {
 	o := &Object{}
+	if p.view {
+		o = NewObject(4)
+	}
 	err := p.members(depth, func(name string) error {
 		v, err := p.value(depth + 1)
 		if err == nil {
@@ -214,14 +238,14 @@ func (p *parser) text() (string, error) {
 		switch c := p.data[i]; {
 		case c == '"':
 			raw := p.data[from:i]
-			if !utf8.Valid(raw) {
+			if !p.view && !utf8.Valid(raw) {
 				return "", p.fail("text is not UTF-8")
 			}
 			p.at = i + 1
 			if escaped {
 				return string(AppendUnescaped(make([]byte, 0, len(raw)), raw)), nil
 			}
-			return string(raw), nil
+			return p.keep(raw), nil
 		case c == '\\':
 			n := escapeLen(p.data[i+1:])
 			if n == 0 {
@@ -276,7 +300,7 @@ func (p *parser) number() (Value, error) {
 			return Value{}, p.fail("not a number")
 		}
 	}
-	text := string(p.data[from:p.at])
+	text := p.keep(p.data[from:p.at])
 	if !whole {
 		return DecimalOf(text), nil
 	}

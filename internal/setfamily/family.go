@@ -58,7 +58,8 @@ type builder struct {
 	leaves   int
 	deepest  int
 	rules    []rule
-	required int
+	required int // fields that must be there
+	checks   int // leaves with a constraint
 }
 
 // rule is one mapping as the set has it.
@@ -183,7 +184,7 @@ func (b *builder) add(f form) {
 
 // types is the target for values of a kind; now and then one they seldom fit.
 func (b *builder) types(k kind) *target {
-	leaf := func(of ...string) *target { return b.constrained(&target{typ: of[b.IntN(len(of))]}) }
+	leaf := func(of ...string) *target { return &target{typ: of[b.IntN(len(of))]} }
 	switch k {
 	case whole:
 		return leaf("integer", "long", "string", "number", "short")
@@ -207,21 +208,21 @@ func (b *builder) types(k kind) *target {
 	return leaf("string", "string", "string", "string", "string", "string", "integer")
 }
 
-// constrained gives some leaves a constraint.
-func (b *builder) constrained(t *target) *target {
-	if b.IntN(12) > 0 {
-		return t
+// constrained gives a few leaves a constraint that one record in twenty breaks.
+func (b *builder) constrained(t *target) {
+	if b.checks == 2 || b.IntN(8) > 0 {
+		return
 	}
+	b.checks++
 	switch t.typ {
 	case "string":
-		t.rule, t.value = "maxLength", 20+b.IntN(100)
+		t.rule, t.value = "maxLength", 36
 		if b.IntN(3) == 0 {
 			t.rule, t.value = "pattern", "^[^#]*$"
 		}
 	case "integer", "long", "number":
-		t.rule, t.value = "minimum", -100000
+		t.rule, t.value = "minimum", -80000
 	}
-	return t
 }
 
 // line is the type of an element of lines.
@@ -237,6 +238,7 @@ func (b *builder) attribute() {
 	}
 	k := []kind{text, text, text, whole, number, boolean, date}[b.IntN(7)]
 	t := b.types(k)
+	b.constrained(t)
 	source := b.pick(attributeFields[k])
 	b.map1("ATTRIBUTE", source, t)
 }
@@ -323,7 +325,7 @@ func (b *builder) place(t *target) string {
 		path = append(path, name)
 	}
 	name := fmt.Sprintf("f%d", b.leaves)
-	if t.typ != "array" && t.typ != "map" && t.typ != "object" && b.IntN(40) == 0 && b.required < 2 {
+	if t.typ != "array" && t.typ != "map" && t.typ != "object" && b.IntN(30) == 0 && b.required < 1 {
 		b.required++
 		at.required = append(at.required, name)
 	}
