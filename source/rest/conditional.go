@@ -78,7 +78,8 @@ func (rd *reader) keepMark(resp *response) {
 // everything, with attributes of its own if there are any.
 type retentionRules struct {
 	Keeps string          `json:"keeps"`
-	Full  json.RawMessage `json:"full"` // attributes in place of the spec's own
+	Full  json.RawMessage `json:"full"`  // attributes in place of the spec's own
+	First bool            `json:"first"` // a backfill reads with them too
 
 	keeps time.Duration
 }
@@ -86,6 +87,8 @@ type retentionRules struct {
 // passed reports whether a run has to read everything.
 func (r *retentionRules) passed(w *weir.Window, at *position) bool {
 	switch {
+	case r != nil && r.First && at == nil && w.Start.IsZero():
+		return true
 	case r == nil || r.keeps <= 0:
 		return false
 	case at != nil && at.At == 0:
@@ -105,7 +108,7 @@ func (x *extension) compileVersions() (err error) {
 		if r.keeps, err = parseDuration(r.Keeps); err != nil {
 			return weir.Errorf("CONNECTOR-1312-400", "weir.retention.keeps: %w", err)
 		}
-		if r.keeps <= 0 {
+		if r.keeps <= 0 && (!r.First || r.Keeps != "") {
 			return weir.Errorf("CONNECTOR-1312-400", "weir.retention needs keeps, a duration such as P30D")
 		}
 	}
