@@ -275,6 +275,23 @@ func (c *checker) placeholders() {
 				}
 			}
 		}
+		if n.get("create") != nil && n.get("id") != nil {
+			known[or(n.str("as"), "job")] = true
+			for _, name := range n.get("keep").memberNames() {
+				known[name] = true
+			}
+		}
+		for _, name := range n.get("let").memberNames() {
+			known[name] = true
+		}
+		if n.get("param") != nil && n.get("as") != nil || n.get("any") != nil {
+			known[n.str("as")] = true
+			for _, other := range n.get("any").list() {
+				for _, name := range other.get("keep").memberNames() {
+					known[name] = true
+				}
+			}
+		}
 		if in := n.get("inject"); in.str("path") != "" {
 			known[in.str("path")] = true
 		}
@@ -296,7 +313,7 @@ func (c *checker) placeholders() {
 	}
 	text := string(a.json())
 	for i, name := range source.names {
-		if !used[name] && name != "stream" && !strings.Contains(text, "params."+name) && !strings.Contains(text, "{"+name+"}") {
+		if !used[name] && name != "stream" && !strings.Contains(text, "params."+name) && !strings.Contains(text, `"param":"`+name+`"`) && !strings.Contains(text, "{"+name+"}") {
 			c.add(source.values[i].at, "CONNECTOR-1312-400", true, "the source parameter %s is used nowhere in the request", name)
 		}
 	}

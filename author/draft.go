@@ -15,6 +15,9 @@ import (
 type Import struct {
 	Spec   json.RawMessage
 	Losses []Loss
+	// Notes are constructs that the spec does not have because nothing is missing without them: the platform does it in
+	// another way, or it concerns the program the form was made for. The records are the same.
+	Notes []Loss
 }
 
 // Loss is one construct that the spec does not have, or has with another meaning.
@@ -23,6 +26,8 @@ type Loss struct {
 	Pointer   string // JSON pointer in it, "" for a text
 	Construct string
 	Reason    string
+	// Whole says that everything inside the construct is not carried over either.
+	Whole bool
 }
 
 // String is the loss as one line.
@@ -31,30 +36,48 @@ func (l Loss) String() string {
 }
 
 // losses collects what is not carried over.
-type losses struct{ list []Loss }
+type losses struct{ list, notes []Loss }
 
 func (l *losses) add(n *node, construct, format string, args ...any) {
-	loss := Loss{Construct: construct, Reason: fmt.Sprintf(format, args...)}
+	l.put(&l.list, n, false, construct, format, args)
+}
+
+// drop is add for a construct with everything in it.
+func (l *losses) drop(n *node, construct, format string, args ...any) {
+	l.put(&l.list, n, true, construct, format, args)
+}
+
+// note is for what nothing is missing without; whole includes everything in it.
+func (l *losses) note(n *node, whole bool, construct, format string, args ...any) {
+	l.put(&l.notes, n, whole, construct, format, args)
+}
+
+func (l *losses) put(to *[]Loss, n *node, whole bool, construct, format string, args []any) {
+	loss := Loss{Construct: construct, Reason: fmt.Sprintf(format, args...), Whole: whole}
 	if n != nil {
 		loss.Line, loss.Pointer = n.line, n.at
 	}
-	if !slices.Contains(l.list, loss) {
-		l.list = append(l.list, loss)
+	if !slices.Contains(*to, loss) {
+		*to = append(*to, loss)
 	}
 }
 
-func (l *losses) sorted() []Loss {
-	slices.SortStableFunc(l.list, func(a, b Loss) int { return a.Line - b.Line })
-	return l.list
+func byLine(list []Loss) []Loss {
+	slices.SortStableFunc(list, func(a, b Loss) int { return a.Line - b.Line })
+	return list
 }
 
 // request is one request definition under construction: attributes of a spec or of a stream.
 type request struct {
+	title              string // what the form calls it
 	host, path, method string
 	query, headers     *object
 	body               any // of a POST in the plain dialect
 	content            any
+	explode            string
+	windowed           bool // a bound of the window is computed into it
 	paging, schedule   *object
+	schema             any
 	weir               *object
 }
 
@@ -79,10 +102,16 @@ func (r *request) attributes() *object {
 	if r.content != nil {
 		o.set("contentPath", r.content)
 	}
+	if r.explode != "" {
+		o.set("explodeEntityPath", r.explode)
+	}
+	if r.schema != nil {
+		o.set("schema", r.schema)
+	}
 	if !r.weir.empty() {
 		o.set("weir", r.weir)
 	}
-	return o.ordered("urlParams", "headerParams", "bodyParams", "contentPath", "paginationParams", "scheduleParams", "weir")
+	return o.ordered("urlParams", "headerParams", "bodyParams", "contentPath", "explodeEntityPath", "paginationParams", "scheduleParams", "schema", "weir")
 }
 
 // ordered puts the members into an order.
@@ -126,6 +155,7 @@ type draft struct {
 	auth   []*object
 	params *object // properties of sourceSpec.spec
 	needs  []string
+	ui     *object // uiAttributes
 	source *object // attributes
 }
 
@@ -158,6 +188,13 @@ func (d *draft) spec() *object {
 	if d.auth == nil {
 		d.auth = []*object{noAuthSpec()}
 	}
+	if d.ui != nil {
+		all := obj("uiAttributes", d.ui)
+		for i, n := range d.source.names {
+			all.set(n, d.source.values[i])
+		}
+		d.source = all
+	}
 	return obj(
 		"name", d.name, "type", "generic-rest", "providerId", batchProvider, "version", "1.0", "authSpec", d.auth,
 		"sourceSpec", obj("name", d.name, "type", d.name, "spec", schema, "attributes", d.source),
@@ -170,7 +207,7 @@ func (d *draft) finish(l *losses) *Import {
 	for _, f := range rest.CheckSpec(spec) {
 		l.list = append(l.list, Loss{Pointer: f.Pointer, Construct: "the spec", Reason: "the engine refuses it as it is: " + f.Message})
 	}
-	return &Import{Spec: spec, Losses: l.sorted()}
+	return &Import{Spec: spec, Losses: byLine(l.list), Notes: byLine(l.notes)}
 }
 
 func noAuthSpec() *object {

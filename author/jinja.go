@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -19,7 +18,7 @@ type expr struct {
 // maxExpr bounds the length and nesting of an expression.
 const maxExpr = 4096
 
-var jinjaToken = regexp.MustCompile(`^(?:\s+|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\d+(?:\.\d+)?)|([A-Za-z_]\w*)|(==|!=|<=|>=|//|\*\*|[-+*/%<>()\[\].,|~:]))`)
+var jinjaToken = regexp.MustCompile(`^(?:\s+|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\d+(?:\.\d+)?)|([A-Za-z_]\w*)|(==|!=|<=|>=|//|\*\*|[-+*/%<>()\[\]{}.,|~:=]))`)
 
 type jinjaParser struct {
 	tokens []jinjaWord
@@ -169,17 +168,8 @@ func (p *jinjaParser) postfix() (*expr, error) {
 			e = &expr{op: "member", text: w.text, args: []*expr{e}}
 		case p.peek().text == "[" && p.peek().kind == "op":
 			p.at++
-			index, ierr := p.ternary()
-			if ierr != nil {
-				return nil, ierr
-			}
-			if _, ok := p.take("]"); !ok {
-				return nil, errors.New("slices are not understood")
-			}
-			if index.op == "text" {
-				e = &expr{op: "member", text: index.text, args: []*expr{e}}
-			} else {
-				e = &expr{op: "index", args: []*expr{e, index}}
+			if e, err = p.subscript(e); err != nil {
+				return nil, err
 			}
 		case p.peek().text == "(" && p.peek().kind == "op":
 			args, aerr := p.arguments()
@@ -206,6 +196,40 @@ func (p *jinjaParser) postfix() (*expr, error) {
 	return nil, err
 }
 
+// subscript reads what follows an opening bracket: an index, a name, or a slice.
+func (p *jinjaParser) subscript(e *expr) (*expr, error) {
+	zero := &expr{op: "number", text: "0"}
+	from, to := zero, (*expr)(nil)
+	var err error
+	if p.peek().text != ":" {
+		if from, err = p.ternary(); err != nil {
+			return nil, err
+		}
+	}
+	if _, slice := p.take(":"); slice {
+		if p.peek().text != "]" {
+			if to, err = p.ternary(); err != nil {
+				return nil, err
+			}
+		}
+		if _, ok := p.take("]"); !ok {
+			return nil, errors.New("a slice does not end")
+		}
+		out := &expr{op: "slice", args: []*expr{e, from}}
+		if to != nil {
+			out.args = append(out.args, to)
+		}
+		return out, nil
+	}
+	if _, ok := p.take("]"); !ok {
+		return nil, errors.New("a bracket is not closed")
+	}
+	if from.op == "text" {
+		return &expr{op: "member", text: from.text, args: []*expr{e}}, nil
+	}
+	return &expr{op: "index", args: []*expr{e, from}}, nil
+}
+
 func (p *jinjaParser) arguments() ([]*expr, error) {
 	p.at++
 	var out []*expr
@@ -213,13 +237,16 @@ func (p *jinjaParser) arguments() ([]*expr, error) {
 		if _, ok := p.take(")"); ok {
 			return out, nil
 		}
+		if p.peek().kind == "name" && p.tokens[min(p.at+1, len(p.tokens)-1)].text == "=" {
+			p.at += 2 // the name of an argument; its place says the same
+		}
 		a, err := p.ternary()
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, a)
 		if _, ok := p.take(","); !ok && p.peek().text != ")" {
-			return nil, errors.New("an argument list does not end, or has named arguments")
+			return nil, errors.New("an argument list does not end")
 		}
 	}
 }
@@ -254,7 +281,9 @@ func (p *jinjaParser) primary() (*expr, error) {
 		if err == nil && e.op == "number" {
 			return &expr{op: "number", text: "-" + e.text}, nil
 		}
-		return nil, errors.New("a minus sign is not understood here")
+		return &expr{op: "neg", args: []*expr{e}}, err
+	case "{":
+		return p.dict()
 	case "[":
 		l := &expr{op: "list"}
 		for {
@@ -272,6 +301,26 @@ func (p *jinjaParser) primary() (*expr, error) {
 		}
 	}
 	return nil, fmt.Errorf("%q is not understood", w.text)
+}
+
+// dict reads what follows an opening brace: names and values in turn.
+func (p *jinjaParser) dict() (*expr, error) {
+	d := &expr{op: "dict"}
+	for {
+		if _, ok := p.take("}"); ok {
+			return d, nil
+		}
+		for i, sep := range []string{":", ","} {
+			e, err := p.ternary()
+			if err != nil {
+				return nil, err
+			}
+			d.args = append(d.args, e)
+			if _, ok := p.take(sep); !ok && (i == 0 || p.peek().text != "}") {
+				return nil, errors.New("a dictionary does not end")
+			}
+		}
+	}
 }
 
 // path is the root and the members of a chain of members, get calls included.
@@ -297,250 +346,17 @@ func (e *expr) path() (root string, members []string, ok bool) {
 	return "", nil, false
 }
 
-// falsy reports a default that means nothing.
+// falsy reports a value that means nothing.
 func falsy(e *expr) bool {
-	return e.op == "word" && e.text != "true" || e.op == "text" && e.text == "" || e.op == "list" && len(e.args) == 0
+	return e.op == "word" && e.text != "true" || e.op == "text" && e.text == "" || (e.op == "list" || e.op == "dict") && len(e.args) == 0
 }
 
-// celRoots are the names of manifests in our expressions.
-var celRoots = map[string]string{"response": "page", "last_record": "last", "record": "record", "config": "params", "headers": "headers", "stream_partition": "params", "stream_slice": "params"}
-
-var plainIdent = regexp.MustCompile(`^[A-Za-z_]\w*$`)
-
-// celPath writes a chain of members as CEL; has says whether has() can ask for it.
-func celPath(root string, members []string) (text string, has bool, err error) {
-	name, ok := celRoots[root]
-	if !ok {
-		return "", false, fmt.Errorf("%s is not known", root)
+// each calls fn with the expression and everything in it.
+func (e *expr) each(fn func(*expr)) {
+	fn(e)
+	for _, a := range e.args {
+		a.each(fn)
 	}
-	if root == "headers" {
-		if len(members) != 1 {
-			return "", false, fmt.Errorf("headers.%s is not a header", strings.Join(members, "."))
-		}
-		return "headers[" + celText(strings.ToLower(members[0])) + "]", false, nil
-	}
-	if len(members) == 0 {
-		return "", false, fmt.Errorf("%s as a whole is not known", root)
-	}
-	for _, m := range members {
-		switch {
-		case strings.HasPrefix(m, "\x00"):
-			if strings.HasPrefix(m, "\x00-") {
-				return "", false, errors.New("an index from the end is not known")
-			}
-			name, has = name+"["+m[1:]+"]", false
-		case plainIdent.MatchString(m) && !celReserved[m]:
-			name, has = name+"."+m, true
-		default:
-			name, has = name+"["+celText(m)+"]", false
-		}
-	}
-	return name, has, nil
-}
-
-var celReserved = map[string]bool{"in": true, "as": true, "break": true, "const": true, "continue": true, "else": true, "for": true, "function": true, "if": true, "import": true, "let": true, "loop": true, "package": true, "namespace": true, "return": true, "var": true, "void": true, "while": true, "null": true, "true": true, "false": true}
-
-func celText(s string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`).Replace(s) + "'"
-}
-
-// cel writes an expression as CEL.
-func (e *expr) cel() (string, error) {
-	if root, members, ok := e.path(); ok {
-		switch {
-		case root == "last_page_size" && len(members) == 0:
-			return "elements", nil
-		case e.op == "name":
-			return "", fmt.Errorf("%s is not known", root)
-		}
-		text, _, err := celPath(root, members)
-		return text, err
-	}
-	switch e.op {
-	case "text":
-		return celText(e.text), nil
-	case "number":
-		return e.text, nil
-	case "word":
-		if e.text == "none" {
-			return "none", nil
-		}
-		return e.text, nil
-	case "if":
-		return e.celIf()
-	case "not", "and", "or":
-		return e.truth()
-	case "==", "!=", "<", ">", "<=", ">=", "+", "-", "*", "%", "in", "~", "/":
-		return e.celBinary()
-	case "filter":
-		return e.celFilter()
-	case "list":
-		parts := make([]string, len(e.args))
-		for i, a := range e.args {
-			var err error
-			if parts[i], err = a.cel(); err != nil {
-				return "", err
-			}
-		}
-		return "[" + strings.Join(parts, ", ") + "]", nil
-	case "call":
-		if f := e.args[0]; f.op == "name" {
-			return "", fmt.Errorf("the macro %s is not known", f.text)
-		} else if f.op == "member" {
-			return "", fmt.Errorf("the method %s is not known", f.text)
-		}
-	}
-	return "", fmt.Errorf("the operator %s is not known", e.op)
-}
-
-func (e *expr) celIf() (string, error) {
-	cond, err := e.args[0].truth()
-	if err != nil {
-		return "", err
-	}
-	yes, err := e.args[1].cel()
-	if err != nil {
-		return "", err
-	}
-	no := "none"
-	if !falsy(e.args[2]) {
-		if no, err = e.args[2].cel(); err != nil {
-			return "", err
-		}
-	}
-	return "(" + cond + ") ? " + yes + " : " + no, nil
-}
-
-func (e *expr) celBinary() (string, error) {
-	a, err := e.args[0].cel()
-	if err != nil {
-		return "", err
-	}
-	b, err := e.args[1].cel()
-	if err != nil {
-		return "", err
-	}
-	switch e.op {
-	case "~":
-		return "string(" + a + ") + string(" + b + ")", nil
-	case "/":
-		return "double(" + a + ") / double(" + b + ")", nil
-	}
-	return a + " " + e.op + " " + b, nil
-}
-
-func (e *expr) celFilter() (string, error) {
-	x, err := e.args[0].cel()
-	if err != nil {
-		return "", err
-	}
-	switch e.text {
-	case "length", "count":
-		if x == "page" {
-			return "", errors.New("the length of the whole answer is not known")
-		}
-		return "size(" + x + ")", nil
-	case "int":
-		return "int(" + x + ")", nil
-	case "float":
-		return "double(" + x + ")", nil
-	case "string":
-		return "string(" + x + ")", nil
-	case "lower":
-		return "string(" + x + ").lowerAscii()", nil
-	case "upper":
-		return "string(" + x + ").upperAscii()", nil
-	case "trim":
-		return "string(" + x + ").trim()", nil
-	case "default":
-		root, members, ok := e.args[0].path()
-		if !ok || len(e.args) < 2 {
-			break
-		}
-		text, has, err := celPath(root, members)
-		if err != nil || !has {
-			break
-		}
-		d, err := e.args[1].cel()
-		return "(has(" + text + ") ? " + text + " : " + d + ")", err
-	}
-	return "", fmt.Errorf("the filter %s is not known", e.text)
-}
-
-// truth writes an expression as a CEL condition, with Jinja's idea of truth: what is not there, empty or false is false.
-func (e *expr) truth() (string, error) {
-	switch e.op {
-	case "not":
-		return e.args[0].untruth()
-	case "and", "or":
-		a, err := e.args[0].truth()
-		if err != nil {
-			return "", err
-		}
-		b, err := e.args[1].truth()
-		return "(" + a + map[string]string{"and": " && ", "or": " || "}[e.op] + b + ")", err
-	case "==", "!=", "<", ">", "<=", ">=", "in":
-		return e.celBinary()
-	case "word":
-		return strconv.FormatBool(e.text == "true"), nil
-	case "is":
-		return e.is(true)
-	}
-	x, err := e.cel()
-	if err != nil {
-		return "", err
-	}
-	if root, members, ok := e.path(); ok && len(members) > 0 {
-		if root == "headers" {
-			return "(" + celText(strings.ToLower(members[0])) + " in headers && " + x + " != '')", nil
-		}
-		if text, has, err := celPath(root, members); err == nil && has {
-			return "(has(" + text + ") && " + text + " != null && " + text + " != '' && " + text + " != false && " + text + " != 0)", nil
-		}
-		return "(" + x + " != null && " + x + " != '')", nil
-	}
-	if e.op == "filter" && (e.text == "length" || e.text == "count") {
-		return x + " > 0", nil
-	}
-	return "", fmt.Errorf("the truth of %q is not known", x)
-}
-
-// untruth is the opposite of truth, true also where something is not there.
-func (e *expr) untruth() (string, error) {
-	if root, members, ok := e.path(); ok && len(members) > 0 && root != "headers" {
-		text, has, err := celPath(root, members)
-		if err != nil {
-			return "", err
-		}
-		if has {
-			return "(!has(" + text + ") || " + text + " == null || " + text + " == '' || " + text + " == false || " + text + " == 0)", nil
-		}
-	}
-	if e.op == "is" {
-		return e.is(false)
-	}
-	t, err := e.truth()
-	return "!(" + t + ")", err
-}
-
-// is writes the tests defined and none.
-func (e *expr) is(want bool) (string, error) {
-	root, members, ok := e.args[0].path()
-	if !ok || len(members) == 0 {
-		return "", errors.New("a test of this is not known")
-	}
-	text, has, err := celPath(root, members)
-	if err != nil || !has {
-		return "", fmt.Errorf("a test of %s is not known", strings.Join(members, "."))
-	}
-	test := e.args[1].text
-	switch {
-	case test == "defined" == want && (test == "defined" || test == "none"):
-		return "(has(" + text + ") && " + text + " != null)", nil
-	case test == "defined", test == "none":
-		return "(!has(" + text + ") || " + text + " == null)", nil
-	}
-	return "", fmt.Errorf("the test %s is not known", test)
 }
 
 // template is a text with expressions, cut into parts.
@@ -549,33 +365,68 @@ type template struct {
 	exprs []*expr
 }
 
-// parseTemplate reads a text with {{ … }}.
+// jinjaPart is a piece of a template: text, an expression in {{ }}, or a tag in {% %}.
+type jinjaPart struct{ kind, text string }
+
+// parseTemplate reads a text with {{ … }} and {% if %} blocks.
 func parseTemplate(s string) (*template, error) {
-	t := &template{}
-	if strings.Contains(s, "{%") {
-		return nil, errors.New("{% … %} blocks are not carried over")
+	parts, err := cutTemplate(s)
+	if err != nil {
+		return nil, err
+	}
+	p := &templateParser{parts: parts}
+	t, err := p.until()
+	if err == nil && p.at < len(p.parts) {
+		err = fmt.Errorf("{%% %s %%} has no beginning", p.parts[p.at].text)
+	}
+	return t, err
+}
+
+// cutTemplate cuts a template into its parts; a dash inside a brace takes the white space beside it away.
+func cutTemplate(s string) ([]jinjaPart, error) {
+	var out []jinjaPart
+	trim := false
+	text := func(t string) {
+		if trim {
+			t = strings.TrimLeft(t, " \t\r\n")
+		}
+		if t != "" {
+			out = append(out, jinjaPart{"text", t})
+		}
 	}
 	for {
 		i := strings.Index(s, "{{")
-		if i < 0 {
-			t.texts = append(t.texts, s)
-			return t, nil
+		if j := strings.Index(s, "{%"); j >= 0 && (i < 0 || j < i) {
+			i = j
 		}
-		j := jinjaEnd(s[i+2:])
+		if i < 0 {
+			text(s)
+			return out, nil
+		}
+		kind, end := "expr", byte('}')
+		if s[i+1] == '%' {
+			kind, end = "tag", '%'
+		}
+		before, rest := s[:i], s[i+2:]
+		j := jinjaEnd(rest, end)
 		if j < 0 {
 			return nil, errors.New("an expression does not end")
 		}
-		e, err := parseJinja(strings.TrimSpace(s[i+2 : i+2+j]))
-		if err != nil {
-			return nil, err
+		inner := rest[:j]
+		if strings.HasPrefix(inner, "-") && (kind == "tag" || strings.HasPrefix(inner, "- ")) {
+			before, inner = strings.TrimRight(before, " \t\r\n"), inner[1:]
 		}
-		t.texts, t.exprs = append(t.texts, s[:i]), append(t.exprs, e)
-		s = s[i+2+j+2:]
+		text(before)
+		if trim = strings.HasSuffix(inner, "-"); trim {
+			inner = strings.TrimSuffix(inner, "-")
+		}
+		out = append(out, jinjaPart{kind, strings.TrimSpace(inner)})
+		s = rest[j+2:]
 	}
 }
 
-// jinjaEnd is where }} stands outside quotes.
-func jinjaEnd(s string) int {
+// jinjaEnd is where the closing braces stand outside quotes.
+func jinjaEnd(s string, end byte) int {
 	quote := byte(0)
 	for i := 0; i+1 < len(s); i++ {
 		switch {
@@ -585,11 +436,102 @@ func jinjaEnd(s string) int {
 			quote = 0
 		case quote == 0 && (s[i] == '\'' || s[i] == '"'):
 			quote = s[i]
-		case quote == 0 && s[i] == '}' && s[i+1] == '}':
+		case quote == 0 && s[i] == end && s[i+1] == '}':
+			for end == '}' && i+2 < len(s) && s[i+2] == '}' { // a dictionary ends right before
+				i++
+			}
 			return i
 		}
 	}
 	return -1
+}
+
+type templateParser struct {
+	parts []jinjaPart
+	at    int
+	depth int
+}
+
+// until reads parts up to a tag that ends or divides a block.
+func (p *templateParser) until() (*template, error) {
+	if p.depth++; p.depth > 20 {
+		return nil, errors.New("blocks are nested too deeply")
+	}
+	defer func() { p.depth-- }()
+	t := &template{texts: []string{""}}
+	for ; p.at < len(p.parts); p.at++ {
+		part := p.parts[p.at]
+		var e *expr
+		var err error
+		switch word, rest, _ := strings.Cut(part.text, " "); {
+		case part.kind == "text":
+			t.texts[len(t.texts)-1] += part.text
+			continue
+		case part.kind == "expr":
+			e, err = parseJinja(part.text)
+		case word == "if":
+			e, err = p.choice(rest)
+		case word == "elif" || word == "else" || word == "endif":
+			return t, nil
+		default:
+			err = fmt.Errorf("{%% %s %%} blocks are not carried over", word)
+		}
+		if err != nil {
+			return nil, err
+		}
+		t.exprs, t.texts = append(t.exprs, e), append(t.texts, "")
+	}
+	return t, nil
+}
+
+// choice reads an if block; at stands on its tag, and on its endif afterwards.
+func (p *templateParser) choice(condition string) (*expr, error) {
+	cond, err := parseJinja(condition)
+	if err != nil {
+		return nil, err
+	}
+	p.at++
+	yes, err := p.until()
+	if err != nil {
+		return nil, err
+	}
+	no := &expr{op: "text"}
+	if p.at < len(p.parts) {
+		switch word, rest, _ := strings.Cut(p.parts[p.at].text, " "); word {
+		case "elif":
+			no, err = p.choice(rest)
+		case "else":
+			p.at++
+			var t *template
+			if t, err = p.until(); err == nil {
+				no = t.whole()
+			}
+		}
+	}
+	if err == nil && (p.at >= len(p.parts) || p.parts[p.at].text != "endif") {
+		err = errors.New("an {% if %} block does not end")
+	}
+	return &expr{op: "if", args: []*expr{cond, yes.whole(), no}}, err
+}
+
+// whole is the template as one expression: its parts one after the other.
+func (t *template) whole() *expr {
+	if e := t.only(); e != nil {
+		return e
+	}
+	if len(t.exprs) == 0 {
+		return &expr{op: "text", text: t.texts[0]}
+	}
+	out := &expr{op: "concat"}
+	for i, text := range t.texts {
+		if text != "" {
+			out.args = append(out.args, &expr{op: "text", text: text})
+		}
+		if i < len(t.exprs) {
+			out.args = append(out.args, t.exprs[i])
+		}
+	}
+	return out
 }
 
 // only is the one expression that the whole text is, nil otherwise.

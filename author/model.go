@@ -67,6 +67,7 @@ type windowModel struct {
 	base           string
 	align          string
 	lookback       string
+	delay          string
 	field          []rest.Step
 	fieldFormat    string
 	filter         bool
@@ -351,7 +352,7 @@ func (r *resource) readWindow(a, w *node, f *filler) (err error) {
 	if n := s.str("scheduleEndParamName"); n != "" && len(m.advance) == 0 {
 		m.end, m.endIs = named(n), newTimePattern(s.str("scheduleEndParamFormat"))
 	}
-	m.step, m.base, m.align, m.lookback = c.str("step"), c.str("start"), c.str("align"), c.str("lookback")
+	m.step, m.base, m.align, m.lookback, m.delay = c.str("step"), c.str("start"), c.str("align"), c.str("lookback"), c.str("delay")
 	m.filter, m.fieldFormat = c.str("filter") == "true", c.str("format")
 	if m.field, err = rest.ParsePath(c.str("field")); err != nil {
 		return err

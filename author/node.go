@@ -22,6 +22,18 @@ type node struct {
 	scalar any // string, bool, json.Number or nil
 	line   int
 	at     string // JSON pointer
+
+	read bool  // somebody asked for it
+	deep bool  // and took everything in it
+	used bool  // a reference led to it, or through it
+	from *node // what it is a copy of
+}
+
+// mark notes that somebody asked for the value.
+func (n *node) mark(deep bool) {
+	for ; n != nil; n = n.from {
+		n.read, n.deep = true, n.deep || deep
+	}
 }
 
 type nodeKind uint8
@@ -231,6 +243,7 @@ func (n *node) get(name string) *node {
 		return nil
 	}
 	if i := slices.Index(n.names, name); i >= 0 {
+		n.values[i].mark(false)
 		return n.values[i]
 	}
 	return nil
@@ -259,8 +272,13 @@ func (n *node) list() []*node {
 	case n == nil || n.null():
 		return nil
 	case n.kind == listNode:
+		n.mark(false)
+		for _, v := range n.values {
+			v.mark(false)
+		}
 		return n.values
 	}
+	n.mark(false)
 	return []*node{n}
 }
 
@@ -273,6 +291,7 @@ func (n *node) text() string {
 	if n == nil || n.kind != scalarNode {
 		return ""
 	}
+	n.mark(false)
 	switch v := n.scalar.(type) {
 	case string:
 		return v
@@ -292,6 +311,7 @@ func (n *node) plain() any {
 	if n == nil {
 		return nil
 	}
+	n.mark(true)
 	switch n.kind {
 	case listNode:
 		out := make([]any, len(n.values))

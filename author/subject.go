@@ -155,6 +155,9 @@ func (s *subject) give(name string, p *node) {
 			return
 		default:
 			v = s.sample(name)
+			if f := p.str("format"); f == "date" || f == "date-time" {
+				v = map[string]string{"date": "2026-01-05", "date-time": "2026-01-05T00:00:00Z"}[f]
+			}
 		}
 	}
 	s.params.set(name, v)
@@ -291,6 +294,7 @@ func (s *subject) time() error {
 	w := &s.own().window
 	s.base = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 	if w.base != "" {
+		w.base = s.fill.text(w.base)
 		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly} {
 			if t, err := time.Parse(layout, w.base); err == nil {
 				s.base = t.UTC()
@@ -300,7 +304,7 @@ func (s *subject) time() error {
 	}
 	s.step = 24 * time.Hour
 	for _, text := range []string{w.step, w.align} {
-		d, err := isoDuration(text)
+		d, err := roughDuration(s.fill.text(text))
 		if err != nil {
 			return err
 		}
@@ -308,10 +312,18 @@ func (s *subject) time() error {
 			s.step = d
 		}
 	}
-	if w.align != "" {
-		if d, err := isoDuration(w.align); err == nil && d > 0 {
-			s.base = s.base.Truncate(d)
-		}
+	if d, err := roughDuration(s.fill.text(w.delay)); err == nil && 8*d > s.step { // late records come in the second window too
+		s.step = 8 * d
+	}
+	switch d, err := isoDuration(w.align); {
+	case w.align == "":
+	case err == nil && d > 0:
+		s.base, s.step = s.base.Truncate(d), max(d, s.step.Truncate(d))
+	default: // months or years
+		s.base = time.Date(s.base.Year(), 1, 1, 0, 0, 0, 0, time.UTC)
+		s.mid, s.end = time.Date(s.base.Year()+1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(s.base.Year()+2, 1, 1, 0, 0, 0, 0, time.UTC)
+		s.step = s.mid.Sub(s.base)
+		return nil
 	}
 	s.mid, s.end = s.base.Add(s.step), s.base.Add(2*s.step)
 	return nil
@@ -342,6 +354,29 @@ func isoDuration(text string) (time.Duration, error) {
 		}
 	}
 	return total, nil
+}
+
+// roughDuration is isoDuration that takes months and years too, a month for 31 days.
+func roughDuration(text string) (time.Duration, error) {
+	date, clock, has := strings.Cut(strings.TrimPrefix(text, "-"), "T")
+	days := 0
+	for _, u := range []struct {
+		unit byte
+		days int
+	}{{'Y', 366}, {'M', 31}} {
+		if i := strings.IndexByte(date, u.unit); i > 0 && date[0] == 'P' {
+			days += u.days * atoi(date[1:i])
+			date = "P" + date[i+1:]
+		}
+	}
+	if has {
+		date += "T" + clock
+	}
+	if date == "P" {
+		return time.Duration(days) * 24 * time.Hour, nil
+	}
+	d, err := isoDuration(date)
+	return d + time.Duration(days)*24*time.Hour, err
 }
 
 // rows makes n records: all but the last few in the first slice.
