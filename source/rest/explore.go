@@ -124,7 +124,7 @@ func (s *Source) firstOf(ctx context.Context, p *params, a *attributes) (*plan, 
 		own, ext := *a, *a.ext
 		ext.Job, own.ext = &short, &ext
 		t.attributes = &own
-		if job, err = t.prepare(ctx, in.params, &t.window); err != nil {
+		if job, err = t.prepare(ctx, in.params, &t.window, nil, nil); err != nil {
 			return nil, in, err
 		}
 		in.params = job.params(in.params)

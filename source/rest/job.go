@@ -65,30 +65,57 @@ func (x *extension) compileJob() error {
 	})
 }
 
-// jobAt is a finished job: part of a checkpoint, so that a run goes on with the same result.
+// jobAt is a job: part of a checkpoint, so that a run goes on with the same job and its result.
 type jobAt struct {
 	Values map[string]json.RawMessage `json:"values"`
 	Link   string                     `json:"link,omitempty"`
+	Open   bool                       `json:"open,omitempty"` // it was not seen done yet
 }
 
-// prepare runs the job of a walk: it creates it and waits until it is done.
-func (t *tour) prepare(ctx context.Context, p *params, w *weir.Window) (*jobAt, error) {
+// prepare runs the job of a walk: it creates it, unless at is one that a run goes on with, and waits until it is done.
+// created, if set, hears of a new one.
+func (t *tour) prepare(ctx context.Context, p *params, w *weir.Window, at *jobAt, created func(*jobAt) error) (*jobAt, error) {
 	j := t.attributes.ext.Job
-	created, err := t.call(ctx, p, w, j.Create)
-	if err != nil {
-		return nil, err
-	}
-	id := pluck(created.values[""], j.id)
-	if len(id) == 0 || string(id) == "null" {
-		return nil, weir.Errorf("CONNECTOR-1308-400", "the answer that created the job has no id at %s", j.ID)
-	}
-	at := &jobAt{Values: map[string]json.RawMessage{j.As: slices.Clone(id)}}
-	last := created
-	if len(j.Status) > 0 {
-		if last, err = t.await(ctx, at.params(p), w); err != nil {
+	var err error
+	if at == nil {
+		if at, err = t.create(ctx, p, w); err == nil && created != nil {
+			err = created(at)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
+	if !at.Open {
+		return at, nil
+	}
+	last, err := t.await(ctx, at.params(p), w)
+	if err != nil {
+		return nil, err
+	}
+	at = &jobAt{Values: map[string]json.RawMessage{j.As: at.Values[j.As]}}
+	return at, at.done(j, last)
+}
+
+// create makes a job. One that nobody can ask about is done at once.
+func (t *tour) create(ctx context.Context, p *params, w *weir.Window) (*jobAt, error) {
+	j := t.attributes.ext.Job
+	a, err := t.call(ctx, p, w, j.Create)
+	if err != nil {
+		return nil, err
+	}
+	id := pluck(a.values[""], j.id)
+	if len(id) == 0 || string(id) == "null" {
+		return nil, weir.Errorf("CONNECTOR-1308-400", "the answer that created the job has no id at %s", j.ID)
+	}
+	at := &jobAt{Values: map[string]json.RawMessage{j.As: slices.Clone(id)}, Open: len(j.Status) > 0}
+	if at.Open {
+		return at, nil
+	}
+	return at, at.done(j, a)
+}
+
+// done takes from the last answer about a job what its result needs.
+func (at *jobAt) done(j *jobRules, last *answer) error {
 	for _, k := range j.keep {
 		if v := pluck(last.values[""], k.path); len(v) > 0 {
 			at.Values[k.name] = slices.Clone(v)
@@ -97,16 +124,16 @@ func (t *tour) prepare(ctx context.Context, p *params, w *weir.Window) (*jobAt, 
 	if j.link != nil {
 		v, err := j.link.eval(last.wholeVars())
 		if err != nil {
-			return nil, err
+			return err
 		}
 		text, _ := v.(string)
 		u, err := last.url.Parse(text)
 		if text == "" || err != nil {
-			return nil, weir.Errorf("CONNECTOR-1308-400", "weir.job.link gave no address")
+			return weir.Errorf("CONNECTOR-1308-400", "weir.job.link gave no address")
 		}
 		at.Link = u.String()
 	}
-	return at, nil
+	return nil
 }
 
 // await asks until the job is done.

@@ -308,15 +308,29 @@ func (c *cursorRules) place(r *request, w *weir.Window) error {
 	return set(c.Inject.End, w.End.Add(-c.Inject.closed))
 }
 
+// jobOf is the finished job of a walk, and where the walk over its result goes on. A new job is part of the checkpoint
+// at once, so that a run that goes on waits for the same one.
+func (t *tour) jobOf(ctx context.Context, in where, w weir.Window, from *walkAt, mark *pageMark, here position) (*jobAt, *walkAt, error) {
+	var job *jobAt
+	if from != nil {
+		if job = from.Job; from.Type == "" {
+			from = nil // nothing of the result was read
+		}
+	}
+	job, err := t.prepare(ctx, in.params, &w, job, func(job *jobAt) error {
+		here.Walk, here.Mark = &walkAt{Job: job}, mark
+		return t.reach(&here)
+	})
+	return job, from, err
+}
+
 // walk reads the pages of one slice.
 func (t *tour) walk(ctx context.Context, in where, w weir.Window, from *walkAt, mark *pageMark, here position, after *position) error {
 	p := in.params
 	var job *jobAt
 	var err error
 	if t.attributes.ext.Job != nil {
-		if from != nil && from.Job != nil {
-			job = from.Job
-		} else if job, err = t.prepare(ctx, p, &w); err != nil {
+		if job, from, err = t.jobOf(ctx, in, w, from, mark, here); err != nil {
 			return err
 		}
 		p = job.params(p)

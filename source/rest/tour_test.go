@@ -1,7 +1,9 @@
 package rest
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -314,15 +316,51 @@ func TestJobResumed(t *testing.T) {
 	b := binding(srv.URL, `{"urlParams":{"host":"$HOST","path":"/${job}"},"contentPath":{"path":"$"},"paginationParams":{"type":"PAGE","pageParamName":"page","limitValue":1},
 		"weir":{"job":{"create":{"urlParams":{"method":"POST","path":"/jobs"}},"id":"$.id"}}}`)
 	_, chunks, err := collect(t, open(t, b, nil), weir.Window{End: time.Now()}, nil)
-	if err != nil || len(chunks) != 4 {
+	if err != nil || len(chunks) != 5 { // the first one is the job itself
 		t.Fatal(len(chunks), err)
 	}
-	records, _, err := collect(t, open(t, b, nil), weir.Window{End: time.Now()}, chunks[0].Next)
-	if err != nil || strings.Join(records, "") != `{"job":"j1","page":1}{"job":"j1","page":2}` || created.Load() != 1 {
-		t.Errorf("%s with %d jobs: %v", records, created.Load(), err)
+	for i, want := range []string{`{"job":"j1","page":0}{"job":"j1","page":1}{"job":"j1","page":2}`, `{"job":"j1","page":1}{"job":"j1","page":2}`} {
+		records, _, err := collect(t, open(t, b, nil), weir.Window{End: time.Now()}, chunks[i].Next)
+		if err != nil || strings.Join(records, "") != want || created.Load() != 1 {
+			t.Errorf("from %s: %s with %d jobs: %v", chunks[i].Next, records, created.Load(), err)
+		}
 	}
 	p, err := open(t, b, nil).Explore(t.Context(), weir.ExploreQuery{ObjectType: "rest"})
 	if err != nil || len(p.Data) != 1 || string(p.Data[0]) != `{"job":"j2","page":0}` {
 		t.Errorf("%s %v", p.Data, err)
+	}
+}
+
+// TestJobAwaitedAgain: a run that ends while it waits for a job goes on with that job.
+func TestJobAwaitedAgain(t *testing.T) {
+	var created, asked atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost:
+			fmt.Fprintf(w, `{"id":"j%d"}`, created.Add(1))
+		case strings.HasPrefix(r.URL.Path, "/status/"):
+			fmt.Fprintf(w, `{"state":%q,"file":"f-%s"}`, []string{"waiting", "done"}[min(asked.Add(1)-1, 1)], strings.TrimPrefix(r.URL.Path, "/status/"))
+		default:
+			fmt.Fprintf(w, `[{"file":%q}]`, r.URL.Path[1:])
+		}
+	}))
+	defer srv.Close()
+	b := binding(srv.URL, `{"urlParams":{"host":"$HOST","path":"/${file}"},"contentPath":{"path":"$"},
+		"weir":{"job":{"create":{"urlParams":{"method":"POST","path":"/jobs"}},"id":"$.id","status":{"urlParams":{"path":"/status/${job}"}},"done":"page.state == 'done'","keep":{"file":"$.file"}}}}`)
+	var from weir.Checkpoint
+	stopped := errors.New("stopped while waiting")
+	s := open(t, b, func(o *Options) { o.Sleep = func(context.Context, time.Duration) error { return stopped } })
+	for c, err := range s.Pages(t.Context(), weir.Window{End: time.Now()}, nil) {
+		if err != nil {
+			if !errors.Is(err, stopped) {
+				t.Fatal(err)
+			}
+			break
+		}
+		from = c.Next
+	}
+	records, _, err := collect(t, open(t, b, nil), weir.Window{End: time.Now()}, from)
+	if err != nil || strings.Join(records, "") != `{"file":"f-j1"}` || created.Load() != 1 || asked.Load() != 2 {
+		t.Errorf("from %s: %s with %d jobs, asked %d times: %v", from, records, created.Load(), asked.Load(), err)
 	}
 }
