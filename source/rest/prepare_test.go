@@ -49,21 +49,23 @@ func TestPrepare(t *testing.T) {
 // TestWords: the functions of expressions beyond CEL's own.
 func TestWords(t *testing.T) {
 	for text, want := range map[string]string{
-		`formatTime('2024-02-29T10:11:12Z', 'yyyy-MM-dd')`:             `"2024-02-29"`,
-		`formatTime(1709201472, 'HH:mm')`:                              `"10:11"`,
-		`formatTime(timestamp('2024-02-29T10:11:12Z'), 'epochMillis')`: `"1709201472000"`,
-		`formatTime(1.5, 'fff')`:                                       `"500"`,
-		`addTime('2024-03-31', '-P1M')`:                                `"2024-03-02T00:00:00Z"`,
-		`addTime('2024-01-01', 'P1Y2M3DT4H')`:                          `"2025-03-04T04:00:00Z"`,
-		`addTime(params.none, 'P1D')`:                                  ``,
-		`formatTime('soon', 'yyyy')`:                                   ``,
-		`toJson({'a': [1, null]})`:                                     `"{\"a\":[1,null]}"`,
-		`hash('a', 'sha256')`:                                          `"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"`,
-		`hash('a', 'md5')`:                                             `"0cc175b9c0f1b6a831c399e269772661"`,
-		`hmac('a', 'k', 'sha1')`:                                       `"40e7d441cadb17b07f050341aa23a6820ed81c8b"`,
-		`regex.extract('at=12;', 'at=(\\d+)')`:                         ``,
-		`base64.encode(b'ab')`:                                         `"YWI="`,
-		`['a', 'b'].join(',')`:                                         `"a,b"`,
+		`formatTime('2024-02-29T10:11:12Z', 'yyyy-MM-dd')`:                                   `"2024-02-29"`,
+		`formatTime(1709201472, 'HH:mm')`:                                                    `"10:11"`,
+		`formatTime(timestamp('2024-02-29T10:11:12Z'), 'epochMillis')`:                       `"1709201472000"`,
+		`formatTime(1.5, 'fff')`:                                                             `"500"`,
+		`addTime('2024-03-31', '-P1M')`:                                                      `"2024-03-02T00:00:00Z"`,
+		`addTime('2024-01-01', 'P1Y2M3DT4H')`:                                                `"2025-03-04T04:00:00Z"`,
+		`addTime(params.none, 'P1D')`:                                                        ``,
+		`formatTime('soon', 'yyyy')`:                                                         ``,
+		`[given(''), given([]), given({}), given(none), given(0), given(0.0), given(false)]`: `[false,false,false,false,false,false,false]`,
+		`[given('a'), given([1]), given({'a': 1}), given(-1), given(0.5), given(true)]`:      `[true,true,true,true,true,true]`,
+		`toJson({'a': [1, null]})`:                                                           `"{\"a\":[1,null]}"`,
+		`hash('a', 'sha256')`:                                                                `"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"`,
+		`hash('a', 'md5')`:                                                                   `"0cc175b9c0f1b6a831c399e269772661"`,
+		`hmac('a', 'k', 'sha1')`:                                                             `"40e7d441cadb17b07f050341aa23a6820ed81c8b"`,
+		`regex.extract('at=12;', 'at=(\\d+)')`:                                               ``,
+		`base64.encode(b'ab')`:                                                               `"YWI="`,
+		`['a', 'b'].join(',')`:                                                               `"a,b"`,
 	} {
 		x, err := ParseExpression(text, true)
 		if err != nil {

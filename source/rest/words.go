@@ -10,12 +10,14 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
 )
 
 // words are the functions that expressions have beyond CEL's own:
 //
 //	formatTime(time, pattern)   a time (timestamp, ISO 8601 text, epoch number) as text, by a date pattern of scheduleParams
 //	addTime(time, span)         a time moved by P7D, -P1M, PT1H; an ISO 8601 text
+//	given(value)                whether it is neither null, "", false, 0, [] nor {}
 //	toJson(value)               JSON text
 //	hash(text, algorithm)       hexadecimal: sha256, sha1, sha512, md5
 //	hmac(text, key, algorithm)  hexadecimal
@@ -48,6 +50,7 @@ func words() cel.EnvOption {
 			}
 			return types.String(t.UTC().Format(time.RFC3339Nano))
 		}))),
+		cel.Function("given", cel.Overload("given_dyn", []*cel.Type{cel.DynType}, cel.BoolType, cel.UnaryBinding(given))),
 		cel.Function("toJson", cel.Overload("toJson_dyn", []*cel.Type{cel.DynType}, text, cel.UnaryBinding(func(a ref.Val) ref.Val {
 			raw, err := plainJSON(fromCEL(a))
 			if err != nil {
@@ -74,6 +77,25 @@ func words() cel.EnvOption {
 			return types.String(hex.EncodeToString(h.Sum(nil)))
 		}))),
 	}})
+}
+
+// given reports whether a value is none of those that mean nothing.
+func given(v ref.Val) ref.Val {
+	switch v := v.(type) {
+	case types.Null:
+		return types.False
+	case types.String:
+		return types.Bool(v != "")
+	case types.Bool:
+		return v
+	case types.Int:
+		return types.Bool(v != 0)
+	case types.Double:
+		return types.Bool(v != 0)
+	case traits.Sizer:
+		return types.Bool(v.Size() != types.IntZero)
+	}
+	return types.True
 }
 
 // library is a set of functions.
