@@ -9,7 +9,7 @@ import (
 // copyTree is the fast form of a copied object or array, and of an array whose elements' members are mapped one by one.
 type copyTree struct {
 	root *copyNode
-	keys []*source // sources read as one root key, which take precedence: a record that has one is for the general path
+	keys []*source // sources that take precedence, such as a path read as one root key: a record that has one is for the general path
 	rows int       // how many buffers of row numbers a lane needs
 }
 
@@ -29,18 +29,21 @@ type copyNode struct {
 
 // copied is the fast form of one rule that copies an object or array.
 func (b *programBuilder) copied(r *rule) quickTree {
-	if b.pl.wrapper != "" || r.path.Wildcards() > 0 || !copyable(r.field) {
+	if r.path.Wildcards() > 0 || !copyable(r.field) {
 		return nil
 	}
 	t := &copyTree{}
-	n := walkPlan(b.pl.plan.Root().Key(r.path[0].Name), r.path[1:])
-	t.root = t.node(n, r.field)
-	t.precedence(b, r)
+	n, guard := b.pl.inner(r.path[0].Name)
+	t.root = t.node(walkPlan(n, r.path[1:]), r.field)
+	t.precedence(b, r, guard)
 	return t
 }
 
-// precedence notes the reading of a rule's source as one key, unless the path is that key.
-func (t *copyTree) precedence(b *programBuilder, r *rule) {
+// precedence notes what is read before the place of a rule: the source as one key, unless the path is that key, and the root before the wrapper.
+func (t *copyTree) precedence(b *programBuilder, r *rule, guard *source) {
+	if guard != nil && !slices.Contains(t.keys, guard) {
+		t.keys = append(t.keys, guard)
+	}
 	if len(r.path) > 1 || r.path[0].Name != r.key {
 		t.keys = append(t.keys, b.pl.lookup("k:"+r.key, r.key, nil))
 	}
@@ -87,7 +90,7 @@ func (t *copyTree) list(c *copyNode, n *record.Node) {
 
 // assembledList is the fast form of rules src[*].x → dst[*].a that share their arrays.
 func (b *programBuilder) assembledList(n *targetNode, rules []*rule) quickTree {
-	if b.pl.wrapper != "" || n.field.Type != record.List || n.field.Elem.Type != record.Struct {
+	if n.field.Type != record.List || n.field.Elem.Type != record.Struct {
 		return nil
 	}
 	first := slices.IndexFunc(rules[0].path, func(s record.Step) bool { return s.Index == record.Every })
@@ -96,6 +99,9 @@ func (b *programBuilder) assembledList(n *targetNode, rules []*rule) quickTree {
 	}
 	head := rules[0].path[:first]
 	for _, r := range rules {
+		if b.p.whole.allowNull && len(r.dest) > n.depth+2 {
+			return nil // a null makes the object inside the element be there
+		}
 		plain := r.kind == Attribute && r.path.Wildcards() == 1 && len(r.path) > first+1 && slices.Equal(r.path[:first], head) && r.path[first].Index == record.Every
 		if !plain || len(r.dest) < n.depth+2 || r.dest[n.depth].Index != record.Every || r.dest.Wildcards() != 1 || !isScalarField(r.field) ||
 			slices.ContainsFunc(r.dest[n.depth+1:], func(s record.Step) bool { return s.Index != record.ByName }) {
@@ -103,7 +109,8 @@ func (b *programBuilder) assembledList(n *targetNode, rules []*rule) quickTree {
 		}
 	}
 	t := &copyTree{}
-	array := walkPlan(b.pl.plan.Root().Key(head[0].Name), head[1:])
+	array, guard := b.pl.inner(head[0].Name)
+	array = walkPlan(array, head[1:])
 	c := &copyNode{field: n.field, slot: array.Slot(), level: array.Level(), assembled: true}
 	t.list(c, array)
 	each := array.Each()
@@ -113,10 +120,21 @@ func (b *programBuilder) assembledList(n *targetNode, rules []*rule) quickTree {
 		if !c.elem.give(r.dest[n.depth+1:], src.Slot()) {
 			return nil
 		}
-		t.precedence(b, r)
+		t.precedence(b, r, guard)
 	}
 	t.root = c
 	return t
+}
+
+// gone notes the rows in which nothing was written, not even null: those with an empty object, or without elements.
+func (t *copyTree) gone(w *Lane, c *record.Column, gone []uint8) {
+	for i := range w.n {
+		empty := t.root.assembled
+		if !empty && c.Field.Type == record.Struct {
+			empty = w.sp.Cols[t.root.slot][i].Kind() == record.SpanObject
+		}
+		gone[i] = boolByte(empty && c.Null(i))
+	}
 }
 
 // newAssembled is an object whose members are given one by one.
@@ -148,19 +166,17 @@ type copyState struct {
 }
 
 func (t *copyTree) fill(w *Lane, c *record.Column, slow []int32) []int32 {
-	for _, k := range t.keys {
-		for _, v := range w.resolved(k)[:w.n] {
-			if v.Kind() != record.SpanAbsent {
-				return append(slow, w.all(w.n)...)
-			}
-		}
-	}
 	st := &w.copies
 	if cap(st.marks) < w.n {
 		st.marks = make([]uint8, w.p.rows)
 	}
 	st.marks = st.marks[:w.n]
 	clear(st.marks)
+	for _, k := range t.keys {
+		for i, v := range w.resolved(k)[:w.n] {
+			st.marks[i] |= boolByte(v.Kind() != record.SpanAbsent)
+		}
+	}
 	for len(st.rows) < t.rows {
 		st.rows = append(st.rows, nil)
 	}

@@ -35,6 +35,8 @@ type Lane struct {
 
 	// General path: rows of a column that the fast path left, by task; values of the record at hand are read once.
 	slow    []slowRow
+	sorted  []slowRow
+	next    []int32 // of w.slow by row
 	bad     []uint8 // rows that must be judged by the transformer
 	anyBad  bool
 	rec     record.Value
@@ -220,17 +222,29 @@ func (w *Lane) general() {
 	if len(w.slow) == 0 {
 		return
 	}
-	slices.SortFunc(w.slow, func(a, b slowRow) int {
-		if a.row != b.row {
-			return int(a.row - b.row)
-		}
-		return int(a.task - b.task)
-	})
+	w.sortSlow()
 	w.recRow = -1 // ids are counted from the start
 	for _, s := range w.slow {
 		w.slowRows[s.task]++
 		w.p.tasks[s.task].general(w, s)
 	}
+}
+
+// sortSlow orders w.slow by row; the tasks come in their order.
+func (w *Lane) sortSlow() {
+	next := append(w.next[:0], make([]int32, w.n+1)...)
+	for _, s := range w.slow {
+		next[s.row+1]++
+	}
+	for i := range w.n {
+		next[i+1] += next[i]
+	}
+	sorted := slices.Grow(w.sorted[:0], len(w.slow))[:len(w.slow)]
+	for _, s := range w.slow {
+		sorted[next[s.row]] = s
+		next[s.row]++
+	}
+	w.slow, w.sorted, w.next = sorted, w.slow, next
 }
 
 // judge lets the transformer decide about the rows that failed a check, and selects the others.

@@ -199,7 +199,7 @@ func (b *programBuilder) part(rules []*rule, n *targetNode) *part {
 			sub.order = append(sub.order, i)
 		}
 	}
-	return &part{t: sub, path: rules[0].dest[:n.depth], field: n.field}
+	return &part{t: sub, path: rules[0].dest[:n.depth], field: n.field, free: unruled(n.field)}
 }
 
 // part computes the value of one column by the general path.
@@ -207,6 +207,20 @@ type part struct {
 	t     *Transformer
 	path  record.Path // names only
 	field *record.Field
+	free  bool // no value of the field breaks a rule
+}
+
+// unruled reports whether a field and all below have neither constraints nor required members.
+func unruled(f *record.Field) bool {
+	if f.Check != nil || f.Elem != nil && !unruled(f.Elem) {
+		return false
+	}
+	for i := range f.Fields {
+		if f.Fields[i].Required || !unruled(&f.Fields[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // dest is the destination of the first mapping.
@@ -238,7 +252,7 @@ func (w *Lane) settled(t *part, row int, v record.Value, warnings []ColumnError)
 
 // verify lets the transformer judge a row with a value that breaks a rule of its field.
 func (w *Lane) verify(t *part, row int, v record.Value) {
-	if v.IsNull() {
+	if t.free || v.IsNull() {
 		return
 	}
 	var check verifier

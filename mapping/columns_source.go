@@ -93,6 +93,27 @@ func (p *planner) attribute(key string, path record.Path, want int) vecOp {
 	return &sourceOp{p.lookup("w:"+key+"\x00"+path.String(), key, path)}
 }
 
+// inner is the place of a root field: inside the wrapper, if the source has one. A record that has the field at its root, too, is not read there: guard
+// is that field, nil without a wrapper.
+func (p *planner) inner(name string) (n *record.Node, guard *source) {
+	root := p.plan.Root()
+	if p.wrapper == "" {
+		return root.Key(name), nil
+	}
+	return root.Key(p.wrapper).Key(name), p.at("r:"+name, root.Key(name))
+}
+
+// at is the source of one place.
+func (p *planner) at(key string, n *record.Node) *source {
+	if s := p.sources[key]; s != nil {
+		return s
+	}
+	s := &source{id: len(p.list), level: n.Level(), alts: []sourceAlt{{-1, n.Slot(), n.Level()}}}
+	p.sources[key] = s
+	p.list = append(p.list, s)
+	return s
+}
+
 // resolved is the values of a source in the batch at hand: a column, or what several columns give together.
 func (w *Lane) resolved(s *source) []record.Span {
 	if v := w.sources[s.id]; v != nil {

@@ -93,6 +93,8 @@ type treeTask struct {
 // quickTree is the fast form of a tree: it fills the column and returns the rows it could not settle, ascending.
 type quickTree interface {
 	fill(w *Lane, c *record.Column, slow []int32) []int32
+	// gone notes the rows in which nothing was written, not even null; for sets with allowNullValues.
+	gone(w *Lane, c *record.Column, gone []uint8)
 }
 
 func (t *treeTask) fast(w *Lane) {
@@ -102,6 +104,9 @@ func (t *treeTask) fast(w *Lane) {
 		rows = append(rows, w.all(w.n)...)
 	} else {
 		rows = t.quick.fill(w, c, rows)
+		if w.gone != nil {
+			t.quick.gone(w, c, w.gone[t.id])
+		}
 	}
 	st := &w.trees[t.id]
 	st.values = st.values[:0]
@@ -151,8 +156,8 @@ func (t *treeTask) general(w *Lane, s slowRow) {
 	row := int(s.row)
 	v, gone := t.made(w, row)
 	w.trees[t.id].values = append(w.trees[t.id].values, treeValue{s.row, v})
-	if gone && w.gone != nil {
-		w.gone[t.id][row] = 1
+	if w.gone != nil {
+		w.gone[t.id][row] = boolByte(gone)
 	}
 }
 

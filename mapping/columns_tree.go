@@ -8,8 +8,7 @@ import (
 
 // quick is the fast form of a tree, nil if it has none.
 func (b *programBuilder) quick(n *targetNode, rules []*rule) quickTree {
-	whole := b.p.whole
-	if whole.allowNull || slices.ContainsFunc(rules, func(r *rule) bool { return r.kind != Attribute || r.path == nil }) {
+	if slices.ContainsFunc(rules, func(r *rule) bool { return r.kind != Attribute || r.path == nil }) {
 		return nil
 	}
 	if len(rules) > 1 || len(rules[0].dest) != n.depth {
@@ -28,9 +27,9 @@ func (b *programBuilder) quick(n *targetNode, rules []*rule) quickTree {
 // scalarList is a list of leaves read through one or more wildcards: src[*].x, or src[*].l[*].x merged to one list.
 type scalarList struct {
 	elem *record.Field
-	// array is the array of the first wildcard, values the elements; key is the text of the source as one root key, which takes precedence.
+	// array is the array of the first wildcard, values the elements; keys take precedence, such as the text of the source as one root key.
 	array, values *source
-	key           *source
+	keys          []*source
 	levels        []int // from the first wildcard's elements to the values
 }
 
@@ -40,28 +39,27 @@ func (b *programBuilder) scalarList(r *rule) quickTree {
 		first++
 	}
 	l := &scalarList{elem: r.field.Elem}
-	head := r.path[:first]
-	l.array = b.pl.lookup("a:"+head.String(), "", head)
-	l.values = b.pl.lookup("v:"+r.path.String(), "", r.path)
-	l.key = b.pl.lookup("k:"+r.key, r.key, nil)
+	n, guard := b.pl.inner(r.path[0].Name)
+	n = walkPlan(n, r.path[1:first])
+	l.array = b.pl.at("a:"+r.path[:first].String(), n)
+	l.values = b.pl.at("v:"+r.path.String(), walkPlan(n, r.path[first:]))
+	l.keys = append(l.keys, b.pl.lookup("k:"+r.key, r.key, nil))
+	if guard != nil {
+		l.keys = append(l.keys, guard)
+	}
 	for lv := l.values.level; lv != l.array.level; lv = b.pl.plan.Parent(lv) {
 		l.levels = append([]int{lv}, l.levels...)
 	}
-	if len(l.array.alts) > 1 { // a wrapped source: the levels of the alternatives differ
-		return nil
-	}
 	return l
 }
+
+// gone does nothing: a list that is not there is written as null.
+func (l *scalarList) gone(*Lane, *record.Column, []uint8) {}
 
 func (l *scalarList) fill(w *Lane, c *record.Column, slow []int32) []int32 {
 	n := w.n
 	c.None = false
 	array := w.resolved(l.array)
-	for _, v := range w.resolved(l.key)[:n] {
-		if v.Kind() != record.SpanAbsent {
-			return append(slow, w.all(n)...)
-		}
-	}
 	start, valid := c.GrowStart(n), growValid(c, n)
 	top := w.sp.Levels[l.levels[0]].Start
 	for i := range n + 1 {
@@ -87,5 +85,22 @@ func (l *scalarList) fill(w *Lane, c *record.Column, slow []int32) []int32 {
 		}
 	}
 	w.giveSel(bad)
+	return l.before(w, slow)
+}
+
+// before adds the records with a value that takes precedence.
+func (l *scalarList) before(w *Lane, slow []int32) []int32 {
+	some := len(slow)
+	for _, k := range l.keys {
+		for i, v := range w.resolved(k)[:w.n] {
+			if v.Kind() != record.SpanAbsent {
+				slow = append(slow, int32(i))
+			}
+		}
+	}
+	if len(slow) > some {
+		slices.Sort(slow)
+		slow = slices.Compact(slow)
+	}
 	return slow
 }

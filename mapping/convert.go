@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"weir/record"
@@ -191,6 +192,9 @@ func (c *converter) list(v record.Value, f *record.Field, path string) (record.V
 		}
 		items = []record.Value{v}
 	}
+	if f.Elem != nil && f.Elem.Type == record.String && v.Kind() == record.KindArray && !slices.ContainsFunc(items, notText) {
+		return v, nil
+	}
 	out := make([]record.Value, len(items))
 	for i, e := range items {
 		r, err := c.convert(e, f.Elem, path+"[*]")
@@ -201,6 +205,8 @@ func (c *converter) list(v record.Value, f *record.Field, path string) (record.V
 	}
 	return record.ArrayOf(out), nil
 }
+
+func notText(v record.Value) bool { return v.Kind() != record.KindText && !v.IsNull() }
 
 func isScalarField(f *record.Field) bool {
 	return f != nil && f.Type != record.Struct && f.Type != record.Map && f.Type != record.List
