@@ -133,6 +133,9 @@ func (s *Source) firstOf(ctx context.Context, p *params, a *attributes) (*plan, 
 	if err != nil {
 		return nil, in, err
 	}
+	if pl.shares, err = s.shares(ctx, in.params, a); err != nil {
+		return nil, in, err
+	}
 	if job != nil {
 		pl.req.link = job.Link
 	}
@@ -146,39 +149,59 @@ func (s *Source) preview(ctx context.Context, pl *plan, in where) ([]json.RawMes
 	quick.limits.Wait = min(quick.limits.Wait, wait5)
 	data := []json.RawMessage{}
 	size := 0
-	err := quick.fetch(ctx, pl.req, func(resp *response) error {
-		data, size = data[:0], 0
-		if resp.StatusCode == 204 {
-			return nil
+	keep := func(pre, rec, post []byte) error {
+		r := bytes.Join([][]byte{pre, rec, post}, nil)
+		data = append(data, r)
+		if size += len(r); size > previewBytes || len(data) >= previewRows {
+			return errStop
 		}
-		if pl.def.rawPreview {
-			raw, err := whole(resp.body, previewBytes)
-			if err == nil {
-				data = append(data, raw)
-				err = checkJSON(raw)
+		return nil
+	}
+	refine := refiner{next: keep, rules: pl.def.ext, extras: in.extras, window: weir.Window{End: s.opt.Now()}, vars: pl.vars}
+	read := func(r *request, put func(pre, rec, post []byte) error, begin func()) error {
+		return quick.fetch(ctx, r, func(resp *response) error {
+			begin()
+			if resp.StatusCode == 204 {
+				return nil
 			}
-			return err
-		}
-		keep := func(pre, rec, post []byte) error {
-			r := bytes.Join([][]byte{pre, rec, post}, nil)
-			data = append(data, r)
-			if size += len(r); size > previewBytes || len(data) >= previewRows {
-				return errStop
+			if pl.def.rawPreview && pl.shares == nil {
+				raw, err := whole(resp.body, previewBytes)
+				if err == nil {
+					data = append(data, raw)
+					err = checkJSON(raw)
+				}
+				return err
 			}
-			return nil
+			cut := newCutter(&pl.def.content, pl.def.explode, nil, s.opt.TempDir, put)
+			cut.shape(pl.def)
+			cut.windows = &s.client.windows
+			defer cut.release()
+			cut.begin()
+			if refine.idle() && pl.shares == nil {
+				cut.limit = previewRows
+			}
+			d := decoder{rules: &pl.def.ext.Answer, content: pl.def.content.path, limits: &quick.limits, tempDir: s.opt.TempDir}
+			return d.each(resp.body, cut.run)
+		})
+	}
+	var err error
+	if pl.shares == nil {
+		err = read(pl.req, refine.put, func() { data, size = data[:0], 0 })
+	} else {
+		m := &merger{rules: pl.def.ext.Fields}
+		err = m.paged(pl.shares, func(share []string, first bool) error {
+			own := pl.req.clone()
+			if err := m.rules.ask(own, share); err != nil {
+				return err
+			}
+			return read(own, m.put, func() { m.begin(first) })
+		})
+		if err == nil {
+			if err = m.flush(refine.put); errors.Is(err, errStop) {
+				err = nil
+			}
 		}
-		refine := refiner{next: keep, rules: pl.def.ext, extras: in.extras, window: weir.Window{End: s.opt.Now()}, vars: pl.vars}
-		cut := newCutter(&pl.def.content, pl.def.explode, nil, s.opt.TempDir, refine.put)
-		cut.shape(pl.def)
-		cut.windows = &s.client.windows
-		defer cut.release()
-		cut.begin()
-		if refine.idle() {
-			cut.limit = previewRows
-		}
-		d := decoder{rules: &pl.def.ext.Answer, content: pl.def.content.path, limits: &quick.limits, tempDir: s.opt.TempDir}
-		return d.each(resp.body, cut.run)
-	})
+	}
 	if errors.Is(err, errIgnored) {
 		err = nil
 	}

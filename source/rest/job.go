@@ -174,7 +174,7 @@ func (t *tour) await(ctx context.Context, p *params, w *weir.Window) (*answer, e
 
 // call makes one request about a job and reads its whole answer.
 func (t *tour) call(ctx context.Context, p *params, w *weir.Window, over json.RawMessage) (*answer, error) {
-	a, err := t.attributes.with(over, "job", "answer", "paging", "split", "onResponse")
+	a, err := t.attributes.with(over, "job", "answer", "paging", "split", "onResponse", "fields")
 	if err != nil {
 		return nil, err
 	}

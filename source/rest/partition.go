@@ -369,7 +369,7 @@ func (s *Source) parentAttributes(base *attributes, part *partition) (*attribute
 	if part.Stream != "" {
 		raw = base.ext.Streams[part.Stream]
 	}
-	a, err := base.with(raw, "prepare", "key")
+	a, err := base.with(raw, "prepare", "key", "fields")
 	if err != nil {
 		return nil, err
 	}

@@ -41,14 +41,9 @@ func (x *extension) compileSchema() (err error) {
 // schemaOf asks the source for the fields of its records.
 func (s *Source) schemaOf(ctx context.Context, p *params, a *attributes) (json.RawMessage, error) {
 	r := a.ext.SchemaFrom
-	t := &tour{s: s, attributes: a}
-	got, err := t.call(ctx, p, nil, r.Request)
+	list, err := s.descriptions(ctx, p, a)
 	if err != nil {
 		return nil, err
-	}
-	list := pluck(got.values[""], r.fields)
-	if len(list) == 0 || list[0] != '[' {
-		return nil, weir.Errorf("CONNECTOR-1315-400", "weir.schemaFrom.fields %s does not lead to an array", r.fields)
 	}
 	props := &object{}
 	sc := scanner{buf: list, final: true}
@@ -71,6 +66,21 @@ func (s *Source) schemaOf(ctx context.Context, p *params, a *attributes) (json.R
 		schema = record(outer)
 	}
 	return plainJSON(schema)
+}
+
+// descriptions is the array of field descriptions.
+func (s *Source) descriptions(ctx context.Context, p *params, a *attributes) (json.RawMessage, error) {
+	r := a.ext.SchemaFrom
+	t := &tour{s: s, attributes: a}
+	got, err := t.call(ctx, p, nil, r.Request)
+	if err != nil {
+		return nil, err
+	}
+	list := pluck(got.values[""], r.fields)
+	if len(list) == 0 || list[0] != '[' {
+		return nil, weir.Errorf("CONNECTOR-1315-400", "weir.schemaFrom.fields %s does not lead to an array", r.fields)
+	}
+	return list, nil
 }
 
 // record is the schema of an object with properties.

@@ -53,6 +53,8 @@ type told struct {
 	mu   sync.Mutex
 	done bool
 	host string
+	// fields are the names of schemaFrom.
+	fields []string
 }
 
 // Open makes a source of a binding. It reads the spec and the credentials and sends nothing; what is wrong with the
@@ -132,6 +134,7 @@ type plan struct {
 	req    *request
 	window weir.Window
 	vars   map[string]any // params and window for expressions
+	shares [][]string     // the fields to ask for, one request each; nil without fieldRules
 }
 
 // attributes finds the request definition of the binding; object names a stream for an explore.

@@ -263,6 +263,9 @@ func (a *attributes) define(e *expander) (*definition, error) {
 	if err := a.defineContent(d, e); err != nil {
 		return nil, err
 	}
+	if a.ext.Fields != nil && d.explode != nil {
+		return nil, weir.Errorf("CONNECTOR-1312-400", "weir.fields cannot be used together with explodeEntityPath")
+	}
 	if d.paging, err = parsePaging(a.PaginationParams, a.ext.Paging, e); err != nil {
 		return nil, err
 	}

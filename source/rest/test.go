@@ -75,6 +75,15 @@ func (s *Source) check(ctx context.Context, a *attributes) error {
 	if err := pagers[pl.def.paging.kind](&pl.def.paging).place(pl.req); err != nil {
 		return err
 	}
+	if f := a.ext.Fields; f != nil && rules.Path == "" {
+		shares, err := s.shares(ctx, p, a)
+		if err != nil {
+			return err
+		}
+		if err := f.ask(pl.req, shares[0]); err != nil {
+			return err
+		}
+	}
 	quick := *s
 	quick.limits.Attempts = min(quick.limits.Attempts, 3)
 	quick.limits.Wait = min(quick.limits.Wait, wait5)

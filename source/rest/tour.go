@@ -339,6 +339,9 @@ func (t *tour) walk(ctx context.Context, in where, w weir.Window, from *walkAt, 
 	if err != nil {
 		return err
 	}
+	if pl.shares, err = t.s.shares(ctx, p, t.attributes); err != nil {
+		return err
+	}
 	if job != nil {
 		pl.req.link = job.Link
 	}

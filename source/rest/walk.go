@@ -28,6 +28,7 @@ type reader struct {
 	bytes      int64 // of the open page, already told in chunks
 	ahead      ahead
 	known      *pageMark // of the first page, from the run before
+	merge      *merger   // of pages whose fields are asked for in shares
 }
 
 func (s *Source) reader(pl *plan, from *walkAt) (*reader, error) {
@@ -47,9 +48,14 @@ func (s *Source) reader(pl *plan, from *walkAt) (*reader, error) {
 	rd.pos.Type = def.paging.kind
 	rd.probe = def.probes()
 	rd.refine = refiner{next: rd.sink.put, rules: def.ext, window: pl.window, vars: pl.vars}
-	rd.cut = newCutter(&def.content, def.explode, rd.probe, s.opt.TempDir, rd.refine.put)
+	put := rd.refine.put
+	if pl.shares != nil {
+		rd.merge = &merger{rules: def.ext.Fields}
+		put = rd.merge.put
+	}
+	rd.cut = newCutter(&def.content, def.explode, rd.probe, s.opt.TempDir, put)
 	rd.cut.shape(def)
-	rd.cut.unseen = rd.refine.idle
+	rd.cut.unseen = func() bool { return rd.merge == nil && rd.refine.idle() }
 	rd.cut.windows, rd.sink.pool = &s.client.windows, &s.client.buffers
 	rd.decode = decoder{rules: &def.ext.Answer, content: def.content.path, limits: &s.limits, tempDir: s.opt.TempDir}
 	return rd, nil
@@ -125,6 +131,9 @@ func (rd *reader) load(ctx context.Context, emit func(weir.Chunk) error) (l load
 	r := rd.plan.req.clone()
 	if err := rd.pager.place(r); err != nil {
 		return l, err
+	}
+	if rd.merge != nil {
+		return rd.loadShares(ctx, r, emit)
 	}
 	rd.ask(r)
 	rd.sink.next()
