@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -78,10 +79,20 @@ func spanValue(t *testing.T, b *Spans, s Span) any {
 	default:
 	}
 	var v any
-	if err := json.Unmarshal(s.In(b.Buf), &v); err != nil {
+	if err := unmarshal(s.In(b.Buf), &v); err != nil {
 		t.Fatalf("span %q is no value: %v", s.In(b.Buf), err)
 	}
 	return v
+}
+
+// unmarshal keeps numbers as they are written: 1e700 is JSON, though no float64.
+func unmarshal(text []byte, v any) error {
+	if !json.Valid(text) {
+		return errors.New("no JSON")
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	return d.Decode(v)
 }
 
 // oracle reads the same places from a tree.
@@ -132,7 +143,7 @@ func judge(t *testing.T, sc *Scanner, p *Plan, slots map[string]int, text string
 			continue
 		}
 		var rec map[string]any
-		err := json.Unmarshal([]byte(line), &rec)
+		err := unmarshal([]byte(line), &rec)
 		if err != nil || rec == nil || !utf8.ValidString(line) {
 			bad++
 			continue
@@ -239,6 +250,21 @@ func TestScanDoesNotAllocate(t *testing.T) {
 	sc.Scan(b, buf, 0, len(text))
 	if n := testing.AllocsPerRun(10, func() { sc.Scan(b, buf, 0, len(text)) }); n != 0 {
 		t.Errorf("%v allocations per batch of good records", n)
+	}
+}
+
+// TestTextBorders: texts of every length, with a mark, an escape, a wide character or a fault at every place, are read alike
+// however many bytes are looked at together.
+func TestTextBorders(t *testing.T) {
+	p, slots := wide()
+	sc := NewScanner(p)
+	for n := range 140 {
+		for _, odd := range []string{"x", `\"`, `\\`, "\x1f", "\xff", "\u00e9", "\x7f", `\u00e9`} {
+			for _, at := range []int{0, n / 3, n / 2, n - 1, n} {
+				text := strings.Repeat("a", max(at, 0)) + odd + strings.Repeat("b", n-max(at, 0))
+				judge(t, sc, p, slots, `{"a":"`+text+`","zz":"`+text+`","e":[1,"`+text+`"]}`)
+			}
+		}
 	}
 }
 

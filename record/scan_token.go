@@ -34,13 +34,23 @@ func (s *Scanner) text(p int) (end int, escaped bool) {
 	for p+8 <= len(buf) {
 		x := binary.LittleEndian.Uint64(buf[p:])
 		m := stops(x)
-		if m == 0 {
+		switch {
+		case m != 0:
+			hi |= x & (m&-m - 1) // the bytes before the mark
+			p += bits.TrailingZeros64(m) >> 3
+		case longText && p+8+Pad <= len(buf): // the padding ends every text
+			n, far := stopAVX2(&buf[p+8])
+			if far {
+				hi = high
+			} else {
+				hi |= x
+			}
+			p += 8 + n
+		default:
 			hi |= x
 			p += 8
 			continue
 		}
-		hi |= x & (m&-m - 1) // the bytes before the mark
-		p += bits.TrailingZeros64(m) >> 3
 		switch buf[p] {
 		case '"':
 			if hi&high != 0 {
