@@ -115,8 +115,14 @@ func (pr *progress) save(tx *store.Tx, run string) error {
 	if err != nil {
 		return err
 	}
-	return tx.PutStep(run, pr.step+1, data)
+	if err := tx.PutStep(run, pr.step+1, data); err != nil || (pr.step+1)%keptSteps != 0 {
+		return err
+	}
+	return tx.TrimSteps(run, pr.step+1) // only the last one is ever read: a long run does not pile them up
 }
+
+// keptSteps is how many checkpoints of a run there are at most.
+const keptSteps = 16
 
 // checkpoint saves and, in the same transaction, does whatever must happen with it.
 func (e *Engine) checkpoint(ctx context.Context, r *running, pr *progress, also ...func(tx *store.Tx) error) error {

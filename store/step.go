@@ -59,3 +59,12 @@ func (tx *Tx) DropSteps(run string) error {
 	}
 	return nil
 }
+
+// TrimSteps forgets the steps of a run below step: the last one is all that goes on. Whoever trims must look at [Tx.LastStep] before
+// [Tx.PutStep] in the same transaction, since a step that is gone is no fence any more.
+func (tx *Tx) TrimSteps(run string, step int) error {
+	if _, err := tx.exec("DELETE FROM steps WHERE run = $1 AND step < $2", run, step); err != nil {
+		return fmt.Errorf("trim steps of run %s: %w", run, err)
+	}
+	return nil
+}
