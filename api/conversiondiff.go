@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
-	"slices"
 	"strconv"
 
 	"weir"
-	"weir/lake"
 	"weir/mapping"
 	"weir/record"
 	"weir/store"
@@ -292,17 +290,14 @@ func (c *call) diffRows(q *diffRequest, next func(record.Value, error) bool) err
 	if err != nil {
 		return err
 	}
-	files, err := t.Files(c.ctx())
-	if err != nil {
-		return err
-	}
-	if q.batch != "" {
-		files = slices.DeleteFunc(files, func(f lake.DataFile) bool { return f.Batch() != q.batch })
-	}
-	return c.server.Lake.ReadFiles(c.ctx(), files, -1, func(row json.RawMessage) error {
+	each := func(row json.RawMessage) error {
 		if !next(record.Parse(row)) {
 			return errEnough
 		}
 		return nil
-	})
+	}
+	if q.batch != "" {
+		return t.ReadBatch(c.ctx(), q.batch, each)
+	}
+	return t.Read(c.ctx(), -1, each)
 }

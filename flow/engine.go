@@ -34,8 +34,10 @@ type Engine struct {
 	// ChunkBytes and ChunkTime bound the work of one copy step, and so what a crash costs (0: 64 MiB, 2 s).
 	ChunkBytes int64
 	ChunkTime  time.Duration
-	Now        func() time.Time
-	Log        *slog.Logger
+	// KeepSmallFiles switches the merging of small data files off: for whoever reads the Parquet files of a table without its metadata.
+	KeepSmallFiles bool
+	Now            func() time.Time
+	Log            *slog.Logger
 	// Fail is called at named points of a run's life; tests kill the process there. Nil in production.
 	Fail func(point string)
 
@@ -43,7 +45,7 @@ type Engine struct {
 	wakeTick chan struct{}
 }
 
-// Failpoints, in the order a run meets them.
+// Failpoints, in the order a run and the maintenance meet them.
 const (
 	FailCopyPage    = "copy.page"       // a page was written to the stage, no checkpoint yet
 	FailCopyStep    = "copy.step"       // a copy checkpoint is durable
@@ -52,6 +54,10 @@ const (
 	FailPromoteStep = "promote.step"    // the promotion's checkpoint is durable
 	FailAppended    = "finish.appended" // table metadata is written, the pointer has not moved
 	FailCommitted   = "finish.committed"
+
+	FailMerged         = "merge.written"  // merged files are written, nothing refers to them
+	FailMergeAppended  = "merge.appended" // table metadata is written, the pointer has not moved
+	FailMergeCommitted = "merge.committed"
 )
 
 func (e *Engine) fail(point string) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weir"
+	"weir/lake"
 	"weir/store"
 )
 
@@ -19,6 +20,8 @@ const (
 	strayAge = 7 * 24 * time.Hour
 	// abandonAge is how long a batch may take uploads.
 	abandonAge = 7 * 24 * time.Hour
+	// exportAge is how long the files that were made for a download are kept (schema-catalog-data §3.1).
+	exportAge = 7 * 24 * time.Hour
 	// diagnosticsAge is how long row errors and input lists of batches are kept (schema-catalog-data §3.4).
 	diagnosticsAge = 30 * 24 * time.Hour
 )
@@ -40,14 +43,16 @@ func (e *Engine) maintain(ctx context.Context) {
 	}
 }
 
-// Maintain looks after what is left over once: batches that never were completed become abandoned, files that no table needs are removed,
+// Maintain looks after what is left over once: small data files are merged, batches that never were completed become abandoned, files that no table needs are removed,
 // diagnostics end after 30 days. It stops at nothing but ctx; the first failures come back joined.
 func (e *Engine) Maintain(ctx context.Context) error {
 	e.init()
 	now := e.Now()
 	return errors.Join(
 		e.abandon(ctx, now.Add(-abandonAge)),
+		e.compactTables(ctx),
 		e.cleanTables(ctx, now.Add(-strayAge)),
+		e.dropOld(ctx, "exports/", now.Add(-exportAge)),
 		e.dropOld(ctx, "meta/", now.Add(-diagnosticsAge)),
 		e.forgetRejected(ctx, now.Add(-diagnosticsAge)),
 		e.dropOld(ctx, "uploads/", now.Add(-2*abandonAge)),
@@ -79,9 +84,27 @@ func (e *Engine) abandon(ctx context.Context, before time.Time) error {
 
 // cleanTables removes files that no snapshot of a table reaches.
 func (e *Engine) cleanTables(ctx context.Context, olderThan time.Time) error {
-	var locations []string
+	return e.eachTable(ctx, func(id Ident) error {
+		t, err := e.tableNow(ctx, id)
+		if t == nil {
+			return err
+		}
+		n, err := t.Clean(ctx, olderThan)
+		if err != nil {
+			return fmt.Errorf("clean %s.%s: %w", id.Namespace, id.Name, err)
+		}
+		if n > 0 {
+			e.Log.Info("files that no table needs were removed", "namespace", id.Namespace, "table", id.Name, "files", n)
+		}
+		return nil
+	})
+}
+
+// eachTable calls do for all tables. An error of one does not keep the others from their turn.
+func (e *Engine) eachTable(ctx context.Context, do func(Ident) error) error {
+	var tables []Ident
 	err := e.Store.View(ctx, func(tx *store.Tx) error {
-		locations = nil
+		tables = nil
 		namespaces, err := tx.Namespaces()
 		if err != nil {
 			return err
@@ -92,11 +115,7 @@ func (e *Engine) cleanTables(ctx context.Context, olderThan time.Time) error {
 				return err
 			}
 			for _, name := range names {
-				loc, err := tx.Table(ns, name)
-				if err != nil {
-					return err
-				}
-				locations = append(locations, loc)
+				tables = append(tables, Ident{ns, name})
 			}
 		}
 		return nil
@@ -105,24 +124,35 @@ func (e *Engine) cleanTables(ctx context.Context, olderThan time.Time) error {
 		return fmt.Errorf("list tables: %w", err)
 	}
 	var failed []error
-	for _, loc := range locations {
-		t, err := e.Lake.Load(ctx, loc)
-		if errors.Is(err, weir.ErrNotFound) {
-			continue // the table has moved on or is gone
+	for _, id := range tables {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		n := 0
-		if err == nil {
-			n, err = t.Clean(ctx, olderThan)
-		}
-		if err != nil {
-			failed = append(failed, fmt.Errorf("clean %s: %w", loc, err))
-			continue
-		}
-		if n > 0 {
-			e.Log.Info("files that no table needs were removed", "table", loc, "files", n)
+		if err := do(id); err != nil {
+			failed = append(failed, err)
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// tableNow is the current version of a table, nil if it is gone.
+func (e *Engine) tableNow(ctx context.Context, id Ident) (*lake.Table, error) {
+	var location string
+	err := e.Store.View(ctx, func(tx *store.Tx) (err error) {
+		location, err = tx.Table(id.Namespace, id.Name)
+		return err
+	})
+	if errors.Is(err, weir.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find table %s.%s: %w", id.Namespace, id.Name, err)
+	}
+	t, err := e.Lake.Load(ctx, location)
+	if errors.Is(err, weir.ErrNotFound) { // it was dropped, or has moved far in this moment
+		return nil, nil
+	}
+	return t, err
 }
 
 // forgetRejected removes the notes about rejected rows that are no longer kept.

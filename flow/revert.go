@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"weir"
+	"weir/lake"
 	"weir/store"
 )
 
@@ -31,7 +32,7 @@ func (e *Engine) tryRevert(ctx context.Context, scope weir.Scope, id string, by 
 	if err != nil || b.Status != weir.BatchSuccess {
 		return false, err
 	}
-	t, location, err := e.without(ctx, scope, b.Dataset(), id)
+	t, location, rest, err := e.without(ctx, scope, b.Dataset(), id)
 	if err != nil {
 		return false, err
 	}
@@ -56,31 +57,45 @@ func (e *Engine) tryRevert(ctx context.Context, scope weir.Scope, id string, by 
 		if err := setBatch(d, map[string]any{"status": weir.BatchInactive}); err != nil {
 			return err
 		}
-		return tx.Update(d, by)
+		if err := tx.Update(d, by); err != nil || t == nil {
+			return err
+		}
+		return t.table.Publish(rest)
 	})
-	return done, err
+	if errors.Is(err, errTableMoved) || err == nil && !done { // nothing was committed
+		t.discard(ctx, rest)
+	}
+	return done && err == nil, err
 }
 
-// without writes a version of a dataset's table that lacks a batch's rows. The target is nil if the dataset is gone.
-func (e *Engine) without(ctx context.Context, scope weir.Scope, dataset, batch string) (*target, string, error) {
-	err := e.Store.View(ctx, func(tx *store.Tx) error {
+// discard removes files that Without wrote and no commit has made visible.
+func (t *target) discard(ctx context.Context, files []lake.DataFile) {
+	if t != nil && len(files) > 0 {
+		_ = t.table.Discard(context.WithoutCancel(ctx), files[0].Batch()) // maintenance finds what stays
+	}
+}
+
+// without writes a version of a dataset's table that lacks a batch's rows; rest are the new files in it. The target is nil if the dataset is gone.
+func (e *Engine) without(ctx context.Context, scope weir.Scope, dataset, batch string) (t *target, location string, rest []lake.DataFile, err error) {
+	err = e.Store.View(ctx, func(tx *store.Tx) error {
 		_, err := tx.Get(weir.KindDataset, scope, dataset)
 		return err
 	})
 	if errors.Is(err, weir.ErrNotFound) {
-		return nil, "", nil
+		return nil, "", nil, nil
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
-	t, err := e.loadTarget(ctx, scope, dataset)
+	if t, err = e.loadTarget(ctx, scope, dataset); err != nil {
+		return nil, "", nil, err
+	}
+	gone, rest, err := t.table.Without(ctx, []string{batch})
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
-	gone, err := filesOf(ctx, t.table, []string{batch})
-	if err != nil {
-		return nil, "", err
+	if location, err = t.table.Replace(ctx, gone, rest, map[string]string{"weir.reverted-batch-id": batch}); err != nil {
+		t.discard(ctx, rest)
 	}
-	location, err := t.table.Replace(ctx, gone, nil, map[string]string{"weir.reverted-batch-id": batch})
-	return t, location, err
+	return t, location, rest, err
 }

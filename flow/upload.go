@@ -239,15 +239,26 @@ func (u *upload) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	gone, err := filesOf(ctx, t.table, replaced)
+	gone, rest, err := t.table.Without(ctx, replaced)
 	if err != nil {
 		return err
 	}
-	location, err := t.table.Replace(ctx, gone, u.report.Files, map[string]string{"weir.batch-id": u.Batch})
+	files := slices.Concat(rest, u.report.Files)
+	location, err := t.table.Replace(ctx, gone, files, map[string]string{"weir.batch-id": u.Batch})
 	if err != nil {
+		t.discard(ctx, rest)
 		return fmt.Errorf("append to table: %w", err)
 	}
-	return e.Store.Tx(ctx, func(tx *store.Tx) error {
+	err = u.commit(ctx, t, location, replaced, files)
+	if errors.Is(err, errTableMoved) {
+		t.discard(ctx, rest)
+	}
+	return err
+}
+
+// commit makes all of it current.
+func (u *upload) commit(ctx context.Context, t *target, location string, replaced []string, files []lake.DataFile) error {
+	return u.e.Store.Tx(ctx, func(tx *store.Tx) error {
 		if location != t.location {
 			if err := tx.SwapTable(t.ident.Namespace, t.ident.Name, t.location, location); err != nil {
 				if errors.Is(err, weir.ErrConflict) {
@@ -267,7 +278,7 @@ func (u *upload) publish(ctx context.Context) error {
 		if err := u.task.Complete(tx); err != nil {
 			return err
 		}
-		return t.table.Publish(u.report.Files)
+		return t.table.Publish(files)
 	})
 }
 
@@ -305,23 +316,6 @@ func (u *upload) predecessors(ctx context.Context) (ids []string, err error) {
 		return nil
 	})
 	return ids, err
-}
-
-// filesOf are the URIs of the table's files that some batches wrote.
-func filesOf(ctx context.Context, t *lake.Table, batches []string) (uris []string, err error) {
-	if len(batches) == 0 {
-		return nil, nil
-	}
-	files, err := t.Files(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list the table's files: %w", err)
-	}
-	for _, f := range files {
-		if slices.Contains(batches, f.Batch()) {
-			uris = append(uris, f.URI)
-		}
-	}
-	return uris, nil
 }
 
 // hide marks a replaced batch.

@@ -33,6 +33,20 @@ func (t *Table) Append(ctx context.Context, files []DataFile, summary map[string
 
 // Replace is Append that also takes files away: remove are URIs of data files of this version. A URI that is not in it is [weir.ErrConflict].
 func (t *Table) Replace(ctx context.Context, remove []string, add []DataFile, summary map[string]string) (metadataLocation string, err error) {
+	return t.commit(ctx, remove, add, summary, false)
+}
+
+// Rewrite is Replace for files that hold the rows of those they take the place of ([Table.Merge]): the snapshot says that no row has changed, and a
+// difference in the number of rows is an error.
+func (t *Table) Rewrite(ctx context.Context, remove, add []DataFile, summary map[string]string) (metadataLocation string, err error) {
+	uris := make([]string, len(remove))
+	for i, f := range remove {
+		uris[i] = f.URI
+	}
+	return t.commit(ctx, uris, add, summary, true)
+}
+
+func (t *Table) commit(ctx context.Context, remove []string, add []DataFile, summary map[string]string, same bool) (metadataLocation string, err error) {
 	if len(remove)+len(add) == 0 {
 		return t.loc, nil
 	}
@@ -45,7 +59,7 @@ func (t *Table) Replace(ctx context.Context, remove []string, add []DataFile, su
 		ctx: ctx,
 		id:  snapshotID(),
 		seq: t.meta.LastSequenceNumber() + 1,
-		tag: uuid.NewString(),
+		tag: uuid.NewString(), same: same,
 	}
 	if err := c.run(remove, add); err != nil {
 		c.drop()
@@ -90,6 +104,9 @@ type commit struct {
 	id  int64
 	seq int64
 	tag string // unique part of the file names
+	// same says that the added files hold the rows of the removed ones. hit is the manifest that had the first of those, as it is now.
+	same bool
+	hit  string
 
 	names   []string // objects written
 	list    string   // URI of the manifest list
@@ -119,8 +136,10 @@ func (c *commit) run(remove []string, add []DataFile) error {
 	manifests = slices.DeleteFunc(manifests, func(m iceberg.ManifestFile) bool {
 		return !m.HasAddedFiles() && !m.HasExistingFiles() && m.SnapshotID() != c.id // all its files are gone since an earlier snapshot
 	})
-	if manifests, err = c.merge(manifests); err != nil {
-		return err
+	if !c.same { // the order of the manifests is that of the rows; the next commit merges them
+		if manifests, err = c.merge(manifests); err != nil {
+			return err
+		}
 	}
 	if len(add) > 0 {
 		m, err := c.write(func(w *iceberg.ManifestWriter) error {
@@ -139,7 +158,14 @@ func (c *commit) run(remove []string, add []DataFile) error {
 		if err != nil {
 			return err
 		}
-		manifests = append(manifests, m) // readers look at them in this order, so a preview sees the oldest rows first
+		at := len(manifests) // readers look at them in this order, so a preview sees the oldest rows first
+		if i := slices.IndexFunc(manifests, func(m iceberg.ManifestFile) bool { return m.FilePath() == c.hit }); c.same && i >= 0 {
+			at = i
+		}
+		manifests = slices.Insert(manifests, at, m)
+	}
+	if c.same && c.added.rows != c.removed.rows {
+		return fmt.Errorf("%d rows would take the place of %d", c.added.rows, c.removed.rows)
 	}
 	var buf bytes.Buffer
 	parent := c.parent()
@@ -279,6 +305,9 @@ func (c *commit) without(in []iceberg.ManifestFile, remove []string) ([]iceberg.
 			return nil, err
 		}
 		out = append(out, n)
+		if c.hit == "" {
+			c.hit = n.FilePath()
+		}
 	}
 	for uri, left := range gone {
 		if left {
@@ -305,6 +334,8 @@ func (c *commit) carry(w *iceberg.ManifestWriter, m iceberg.ManifestFile, gone m
 func (c *commit) snapshot(extra map[string]string) *table.Snapshot {
 	op := table.OpAppend
 	switch {
+	case c.same:
+		op = table.OpReplace
 	case c.removed.files > 0 && c.added.files > 0:
 		op = table.OpOverwrite
 	case c.removed.files > 0:

@@ -68,7 +68,13 @@ func (t *Table) reachable(ctx context.Context) (map[string]bool, error) {
 				continue
 			}
 			err = t.entries(ctx, m, func(e iceberg.ManifestEntry) error {
-				_, err := mark(e.DataFile().FilePath())
+				f := DataFile{URI: e.DataFile().FilePath()}
+				if f.Merged() {
+					if _, err := mark(f.URI + originSuffix); err != nil {
+						return err
+					}
+				}
+				_, err := mark(f.URI)
 				return err
 			})
 			if err != nil {

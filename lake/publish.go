@@ -3,11 +3,7 @@ package lake
 import (
 	"context"
 	"fmt"
-	"path"
 	"strings"
-
-	"weir"
-	"weir/blob"
 )
 
 // pendingSuffix ends the name of a data file that no commit has made visible yet, in a folder bucket: whoever reads the folder's
@@ -47,22 +43,4 @@ func (t *Table) Discard(ctx context.Context, batch string) error {
 		return fmt.Errorf("lake: bad batch id %q", batch)
 	}
 	return t.l.bucket.DeleteAll(ctx, t.dir+"/data/"+batch+"/")
-}
-
-// BatchFiles lists the data files that a batch wrote into the table with this metadata, by name; files that are not published are left out.
-func (l *Lake) BatchFiles(ctx context.Context, metadataLocation, batch string) ([]blob.Info, error) {
-	name, ok := l.bucket.Name(metadataLocation)
-	if !ok || path.Base(path.Dir(name)) != "metadata" || batch == "" || strings.Contains(batch, "/") {
-		return nil, fmt.Errorf("lake: %s is no table of this bucket: %w", metadataLocation, weir.ErrNotFound)
-	}
-	var out []blob.Info
-	for f, err := range l.bucket.ListDir(ctx, path.Dir(path.Dir(name))+"/data/"+batch+"/") {
-		if err != nil {
-			return nil, err
-		}
-		if !f.Dir && !strings.HasSuffix(f.Name, pendingSuffix) {
-			out = append(out, f)
-		}
-	}
-	return out, nil
 }

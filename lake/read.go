@@ -125,6 +125,10 @@ func (l *Lake) open(ctx context.Context, uri string) (*file.Reader, error) {
 	if !ok {
 		return nil, fmt.Errorf("lake: %s is not in the bucket", uri)
 	}
+	return l.openName(ctx, name)
+}
+
+func (l *Lake) openName(ctx context.Context, name string) (*file.Reader, error) {
 	f, err := l.bucket.OpenFile(ctx, name)
 	if err != nil {
 		return nil, err
@@ -134,53 +138,68 @@ func (l *Lake) open(ctx context.Context, uri string) (*file.Reader, error) {
 	props.BufferSize = 64 << 10
 	r, err := file.NewParquetReader(f, file.WithReadProps(props))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lake: %s: %w", uri, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("lake: %s: %w", name, err), f.Close())
 	}
 	return r, nil
 }
 
 const readRows = 256
 
+// errEnough ends a read before the end of the file.
+var errEnough = errors.New("enough")
+
 func (l *Lake) readFile(ctx context.Context, uri string, limit int, fn func(json.RawMessage) error) (n int, err error) {
-	r, err := l.open(ctx, uri)
-	if err != nil {
-		return 0, err
-	}
-	defer r.Close()
 	size := int64(readRows)
 	if limit > 0 {
 		size = min(size, int64(limit))
 	}
-	fr, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: size}, memory.DefaultAllocator)
-	if err != nil {
-		return 0, fmt.Errorf("lake: %s: %w", uri, err)
-	}
-	rr, err := fr.GetRecordReader(ctx, nil, nil)
-	if err != nil {
-		return 0, fmt.Errorf("lake: %s: %w", uri, err)
-	}
-	defer rr.Release()
 	var buf []byte
-	for rr.Next() {
-		rec := rr.RecordBatch()
+	err = l.records(ctx, uri, size, func(rec arrow.RecordBatch) error {
 		for i := range int(rec.NumRows()) {
 			if n == limit && limit >= 0 {
-				return n, nil
+				return errEnough
 			}
-			buf, err = appendRow(buf[:0], rec, i)
-			if err != nil {
-				return n, fmt.Errorf("lake: %s: %w", uri, err)
+			if buf, err = appendRow(buf[:0], rec, i); err != nil {
+				return fmt.Errorf("lake: %s: %w", uri, err)
 			}
 			if err := fn(buf); err != nil {
-				return n, err
+				return err
 			}
 			n++
 		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		return n, nil
+	}
+	return n, err
+}
+
+// records reads a Parquet file in batches of size rows.
+func (l *Lake) records(ctx context.Context, uri string, size int64, fn func(arrow.RecordBatch) error) error {
+	r, err := l.open(ctx, uri)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	fr, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: size}, memory.DefaultAllocator)
+	if err != nil {
+		return fmt.Errorf("lake: %s: %w", uri, err)
+	}
+	rr, err := fr.GetRecordReader(ctx, nil, nil)
+	if err != nil {
+		return fmt.Errorf("lake: %s: %w", uri, err)
+	}
+	defer rr.Release()
+	for rr.Next() {
+		if err := fn(rr.RecordBatch()); err != nil {
+			return err
+		}
 	}
 	if err := rr.Err(); err != nil {
-		return n, fmt.Errorf("lake: %s: %w", uri, err)
+		return fmt.Errorf("lake: %s: %w", uri, err)
 	}
-	return n, nil
+	return nil
 }
 
 func appendRow(b []byte, rec arrow.RecordBatch, row int) ([]byte, error) {

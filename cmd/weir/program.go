@@ -156,7 +156,7 @@ func (p *program) makeEngine(l *lake.Lake) error {
 	p.engine = &flow.Engine{
 		Store: p.store, Lake: l, Hosts: f.SourceHost, PublicURL: strings.TrimRight(p.serve.PublicURL, "/"),
 		Workers: f.Workers, PromoteThreads: f.Threads, LeaseTTL: f.LeaseTTL, Log: p.log, Fail: failpoint(),
-		Embedded: !strings.HasPrefix(p.settings.Database, "postgres"),
+		Embedded: !strings.HasPrefix(p.settings.Database, "postgres"), KeepSmallFiles: !f.Compact,
 		Openers: map[string]flow.Opener{
 			"rest": func(ctx context.Context, b weir.Binding) (flow.Source, error) { return rest.Open(ctx, b, options) },
 		},

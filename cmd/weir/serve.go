@@ -23,6 +23,7 @@ type serveFlags struct {
 
 	Workers  int           `help:"Run steps worked at once." default:"4"`
 	Threads  int           `help:"Threads of one promotion. Default: one per core."`
+	Compact  bool          `help:"Merge small data files; --no-compact is for readers of the Parquet files that go around the tables' metadata." default:"true" negatable:""`
 	LeaseTTL time.Duration `help:"How long a silent process keeps its jobs." default:"5s"`
 }
 
