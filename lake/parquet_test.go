@@ -286,6 +286,50 @@ func TestParquetRoundTrip(t *testing.T) {
 	}
 }
 
+// FuzzParquet: whatever rows of whatever schema are written, another reader gets them back. text takes the place of some values.
+func FuzzParquet(f *testing.F) {
+	f.Add(uint64(1), "")
+	f.Add(uint64(99), strings.Repeat("weir \u00e9 \x00 ", 300))
+	f.Fuzz(func(t *testing.T, seed uint64, text string) {
+		roundTrip(t, seed)
+		if !utf8.ValidString(text) {
+			text = strings.ToValidUTF8(text, "?")
+		}
+		s := &record.Schema{Fields: []record.Field{{Name: "s", Type: record.String, ID: 1}}}
+		r := rand.New(rand.NewPCG(seed, 3))
+		var vals []any
+		var want []map[string]any
+		for range r.IntN(600) {
+			var v any
+			if r.IntN(8) > 0 && len(text) > 0 {
+				a := r.IntN(len(text))
+				v = strings.ToValidUTF8(text[a:min(len(text), a+r.IntN(200))], "")
+			}
+			vals = append(vals, v)
+			want = append(want, map[string]any{"s": v})
+		}
+		obj := &memObject{}
+		w := WriteParquet(obj, "mem://f", s)
+		if len(vals) > 0 {
+			b := record.NewBatch(s)
+			b.Rows = len(vals)
+			fill(b, &b.Cols[0], vals)
+			if err := w.Append(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d, err := w.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := readBack(t, obj.Bytes())
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%.2000s", diff)
+		}
+		checkMetrics(t, s, d, want)
+	})
+}
+
 func roundTrip(t *testing.T, seed uint64) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 7))
