@@ -32,6 +32,9 @@ type Definition struct {
 	Parents []json.RawMessage
 	// Others are the further definitions of a level that has several, by the index of the level.
 	Others map[int][]json.RawMessage
+	// Job are the requests around a job: create, status, delete. Full is the definition of a run that reads everything.
+	Job  map[string]json.RawMessage
+	Full json.RawMessage
 	// Streams are the names of the spec's streams.
 	Streams []string
 }
@@ -56,6 +59,9 @@ func Define(b weir.Binding) (*Definition, error) {
 		return nil, err
 	}
 	out.Own = a.raw
+	if err := out.around(a); err != nil {
+		return nil, err
+	}
 	src := &Source{spec: s}
 	for i := range a.ext.Partition {
 		part := &a.ext.Partition[i]
@@ -83,6 +89,31 @@ func Define(b weir.Binding) (*Definition, error) {
 		}
 	}
 	return out, nil
+}
+
+// around adds the requests around a job, and the definition of a full run.
+func (d *Definition) around(a *attributes) error {
+	if j := a.ext.Job; j != nil {
+		d.Job = map[string]json.RawMessage{}
+		for name, raw := range map[string]json.RawMessage{"create": j.Create, "status": j.Status, "delete": j.Delete} {
+			if len(raw) == 0 {
+				continue
+			}
+			own, err := a.with(raw, "job", "answer", "paging", "split", "onResponse")
+			if err != nil {
+				return err
+			}
+			d.Job[name] = own.raw
+		}
+	}
+	if r := a.ext.Retention; r != nil && len(r.Full) > 0 {
+		own, err := a.with(r.Full, "retention")
+		if err != nil {
+			return err
+		}
+		d.Full = own.raw
+	}
+	return nil
 }
 
 func sortedNames(m map[string]json.RawMessage) []string {

@@ -77,6 +77,9 @@ var pagers = map[string]func(*paging) pager{
 // maxEmpty is how many empty pages in a row a token loop bears.
 const maxEmpty = 1000
 
+// pagingNumbers are the members of paginationParams that are numbers.
+var pagingNumbers = map[string]bool{"limitValue": true, "delayRequestMillis": true, "initialPageIndex": true, "maximumRequest": true}
+
 // parsePaging reads paginationParams and the extension's paging. Without both it is one request; an empty
 // paginationParams is refused with 1316.
 func parsePaging(raw json.RawMessage, more *pagingRules, e *expander) (paging, error) {
@@ -93,6 +96,13 @@ func parsePaging(raw json.RawMessage, more *pagingRules, e *expander) (paging, e
 	tree, err := parseTree(raw)
 	if err == nil {
 		tree, err = mapStrings(tree, func(s string) (any, error) { return e.text(s), nil })
+	}
+	if o, ok := tree.(*object); ok && len(e.missing) > 0 { // a number that a parameter will give
+		for i, v := range o.values {
+			if text, ok := v.(string); ok && strings.HasPrefix(text, "${") && pagingNumbers[o.names[i]] {
+				o.values[i] = json.Number("1")
+			}
+		}
 	}
 	if err == nil {
 		raw, err = plainJSON(tree)
