@@ -175,7 +175,7 @@ func (c *leafCheck) word(x uint64) bool { //nolint:gocyclo // a list of bounds
 	return (k.Minimum == nil || f >= *k.Minimum) && (k.Maximum == nil || f <= *k.Maximum) && (k.ExclMin == nil || f > *k.ExclMin) && (k.ExclMax == nil || f < *k.ExclMax)
 }
 
-// explain adds to v what is wrong with row i, as the transformer would say it. It is for rows without general values: their columns tell all.
+// explain adds to v what is wrong with row i, as the transformer would say it. What the columns do not tell is computed again.
 func (n *targetNode) explain(w *Lane, i int, path string, v *verifier) {
 	for _, k := range n.kids {
 		there := k.used && !w.column(k.col).Null(i)
@@ -191,10 +191,17 @@ func (n *targetNode) explain(w *Lane, i int, path string, v *verifier) {
 			v.missing(at)
 		case k.kids != nil:
 			k.explain(w, i, at, v)
-		case k.leaf != nil && k.field.Type == record.String:
+		case w.p.parts[k.task].free:
+		case k.field.Type == record.String:
 			v.field(k.field, record.TextOf(string(w.column(k.col).Text[i].In(w.sp.Buf))), at)
-		case k.leaf != nil && k.field.Type.Integer():
+		case k.field.Type.Integer():
 			v.field(k.field, record.IntOf(int64(w.column(k.col).Words[i])), at)
+		default:
+			x := w.again(k.task, i).Data
+			for _, s := range w.p.parts[k.task].path {
+				x, _ = x.Get(s.Name)
+			}
+			v.field(k.field, x, at)
 		}
 	}
 }

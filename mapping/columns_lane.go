@@ -72,8 +72,8 @@ type slowRow struct {
 
 // warning is a value that was nullified in a row that may yet be rejected.
 type warning struct {
-	row  int32
-	dest string
+	row, task int32
+	dest      string
 }
 
 // NewLane returns a worker. run seeds uuid(), now is the instant of the run.
@@ -131,9 +131,7 @@ func (w *Lane) Nullified(yield func(n, off, end int, why record.RowError) bool) 
 		for len(bad) > 0 && bad[0].Off < off {
 			bad = bad[1:]
 		}
-		rec := w.record(int(x.row)) // the reasons are not kept: few are asked for
-		w.env.Next(w.env.Record)
-		all := w.p.whole.Transform(rec, w.env).Warnings
+		all := w.reasons(int(x.row), true) // they are not kept: few are asked for
 		for i := range all {
 			why := record.RowError{Code: CodeNullified, Column: all[i].Destination, Message: all[i].Description(), Conversion: all[i].Kind == KindConvert}
 			if !yield(int(x.row)+len(w.sp.Bad)-len(bad), off, int(w.sp.End[x.row]), why) {

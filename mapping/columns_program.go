@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"slices"
+
 	"weir"
 	"weir/record"
 )
@@ -22,6 +24,7 @@ type Program struct {
 	literals int
 	commons  []*sharedOp
 	evals    int
+	parts    []*part // by task
 	whole    *Transformer
 }
 
@@ -150,7 +153,7 @@ func (b *programBuilder) leaf(n *targetNode) {
 	n.leaf = newLeafCheck(n.field)
 	n.task = len(b.p.tasks)
 	t := &leafTask{id: n.task, col: n.col, field: n.field, part: b.part(n.rules, n), op: b.op(r)}
-	b.p.tasks = append(b.p.tasks, t)
+	b.p.tasks, b.p.parts = append(b.p.tasks, t), append(b.p.parts, t.part)
 }
 
 // op is the operator of a rule.
@@ -183,7 +186,7 @@ func (b *programBuilder) tree(n *targetNode) {
 	for _, i := range t.part.t.order {
 		t.ops = append(t.ops, b.op(&t.part.t.rules[i]))
 	}
-	b.p.tasks = append(b.p.tasks, t)
+	b.p.tasks, b.p.parts = append(b.p.tasks, t), append(b.p.parts, t.part)
 }
 
 // part is the general path for some rules that write at or below a node.
@@ -199,7 +202,7 @@ func (b *programBuilder) part(rules []*rule, n *targetNode) *part {
 			sub.order = append(sub.order, i)
 		}
 	}
-	return &part{t: sub, path: rules[0].dest[:n.depth], field: n.field, free: unruled(n.field)}
+	return &part{t: sub, path: rules[0].dest[:n.depth], field: n.field, task: n.task, free: unruled(n.field)}
 }
 
 // part computes the value of one column by the general path.
@@ -207,6 +210,7 @@ type part struct {
 	t     *Transformer
 	path  record.Path // names only
 	field *record.Field
+	task  int
 	free  bool // no value of the field breaks a rule
 }
 
@@ -240,7 +244,7 @@ func (w *Lane) run(t *part, row int) (v record.Value, gone bool) {
 // settled takes a part out of the data that its rules made, and notes what became of them.
 func (w *Lane) settled(t *part, row int, v record.Value, warnings []ColumnError) (_ record.Value, gone bool) {
 	for i := range warnings {
-		w.warn(row, warnings[i].Destination)
+		w.warn(row, t.task, warnings[i].Destination)
 	}
 	ok := true
 	for _, s := range t.path {
@@ -262,8 +266,8 @@ func (w *Lane) verify(t *part, row int, v record.Value) {
 }
 
 // warn notes a lost value.
-func (w *Lane) warn(row int, dest string) {
-	w.warned = append(w.warned, warning{int32(row), dest})
+func (w *Lane) warn(row, task int, dest string) {
+	w.warned = append(w.warned, warning{int32(row), int32(task), dest})
 	if w.p.whole.strict { // every lost value rejects its row
 		w.reject(row, badGeneral)
 		return
@@ -271,32 +275,46 @@ func (w *Lane) warn(row int, dest string) {
 	w.bad[row] |= badWarned
 }
 
-// lost is the values that record row has lost, without the reasons.
-func (w *Lane) lost(row int) []ColumnError {
+// reasons are the values that record row has lost: their destinations, and with details what was wrong.
+func (w *Lane) reasons(row int, details bool) []ColumnError {
 	var out []ColumnError
+	done := map[int32]bool{}
 	for _, x := range w.warned {
-		if int(x.row) == row {
+		switch {
+		case int(x.row) != row:
+		case !details:
 			out = append(out, ColumnError{Destination: x.dest})
+		case !done[x.task]:
+			done[x.task] = true
+			out = append(out, w.again(int(x.task), row).Warnings...)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b ColumnError) int { return a.Mapping - b.Mapping })
 	return out
+}
+
+// again computes a task of record row by the general path, for what columns do not tell.
+func (w *Lane) again(task, row int) Result {
+	rec := w.record(row)
+	w.env.Next(w.env.Record)
+	return w.p.parts[task].t.Transform(rec, w.env)
 }
 
 // verdict is why a marked row is rejected, nil if it is not.
 func (p *Program) verdict(w *Lane, row int, mark uint8) []record.RowError {
 	var found []RowError
-	v := verifier{strict: p.whole.strict}
-	if mark&badGeneral == 0 {
-		if mark&badWarned != 0 {
-			v.warnings = w.lost(row)
-		}
-		p.root.explain(w, row, "", &v)
-		found = v.out
-	}
-	if mark&badGeneral != 0 || v.lost {
+	if p.whole.strict && mark&badGeneral != 0 {
 		rec := w.record(row)
 		w.env.Next(w.env.Record)
 		found = p.whole.Transform(rec, w.env).Reject
+	} else {
+		v := verifier{strict: p.whole.strict, warnings: w.reasons(row, false)}
+		p.root.explain(w, row, "", &v)
+		if v.lost {
+			v = verifier{warnings: w.reasons(row, true)}
+			p.root.explain(w, row, "", &v)
+		}
+		found = v.out
 	}
 	out := make([]record.RowError, len(found))
 	for i, e := range found {

@@ -50,14 +50,14 @@ func (t *leafTask) general(w *Lane, s slowRow) {
 	case !known || w.p.whole.strict:
 		v, gone = w.run(t.part, row)
 	case isFail(s.span):
-		w.warn(row, t.part.dest())
+		w.warn(row, t.id, t.part.dest())
 		gone = true
 	default:
 		gone = v.IsNothing()
 		var c converter // a leaf has no members to report
 		var err error
 		if v, err = c.convert(v, t.field, ""); err != nil {
-			w.warn(row, t.part.dest())
+			w.warn(row, t.id, t.part.dest())
 			v, gone = record.Null(), true
 		}
 	}
@@ -204,7 +204,7 @@ func (t *treeTask) made(w *Lane, row int) (v record.Value, gone bool) {
 func (t *treeTask) one(w *Lane, row int, s record.Span) (v record.Value, gone bool) {
 	dest := t.part.dest()
 	if isFail(s) {
-		w.warn(row, dest)
+		w.warn(row, t.id, dest)
 		return record.Null(), true
 	}
 	v, ok := w.value(s)
@@ -221,11 +221,11 @@ func (t *treeTask) one(w *Lane, row int, s record.Span) (v record.Value, gone bo
 				return
 			}
 		}
-		w.warn(row, path)
+		w.warn(row, t.id, path)
 	}}
 	v, err := c.convert(v, t.field, dest)
 	if err != nil {
-		w.warn(row, dest)
+		w.warn(row, t.id, dest)
 		return record.Null(), true
 	}
 	if emptyObject(v) {
