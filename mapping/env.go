@@ -19,8 +19,15 @@ type Env struct {
 	Run    string
 	Record int64
 
-	calls []siteCount
-	zones map[string]*time.Location
+	calls  []siteCount
+	zones  map[string]knownZone
+	agents map[string]*userAgent
+}
+
+// knownZone is a zone that was looked for, or why there is none.
+type knownZone struct {
+	loc *time.Location
+	err error
 }
 
 type siteCount struct {
@@ -76,21 +83,42 @@ func (e *Env) count(site uint64) uint32 {
 	return 0
 }
 
-// maxZones bounds the zones an Env remembers.
-const maxZones = 1000
+// maxKnown and maxKnownText bound what an Env remembers of each kind: how many texts, and how long.
+const (
+	maxKnown     = 1000
+	maxKnownText = 1 << 10
+)
 
 // zone is zoneOf with a memory.
 func (e *Env) zone(name string) (*time.Location, error) {
-	if l := e.zones[name]; l != nil {
-		return l, nil
+	if z, ok := e.zones[name]; ok {
+		return z.loc, z.err
+	}
+	if len(name) > maxKnownText {
+		return zoneOf(name)
 	}
 	name = strings.Clone(name) // it may be a part of a buffer that is used again
 	l, err := zoneOf(name)
-	if err == nil && len(e.zones) < maxZones {
-		if e.zones == nil {
-			e.zones = map[string]*time.Location{}
-		}
-		e.zones[name] = l
+	if e.zones == nil || len(e.zones) >= maxKnown {
+		e.zones = map[string]knownZone{}
 	}
+	e.zones[name] = knownZone{l, err}
 	return l, err
+}
+
+// agent is parseAgent with a memory: agents come again and again, and several mappings read the same one.
+func (e *Env) agent(text string) *userAgent {
+	if a := e.agents[text]; a != nil {
+		return a
+	}
+	if len(text) > maxKnownText {
+		return parseAgent(text)
+	}
+	text = strings.Clone(text)
+	a := parseAgent(text)
+	if e.agents == nil || len(e.agents) >= maxKnown {
+		e.agents = map[string]*userAgent{}
+	}
+	e.agents[text] = a
+	return a
 }

@@ -2,6 +2,8 @@ package mapping
 
 import (
 	"strings"
+
+	"weir/record"
 )
 
 const categoryAgent = "User Agent"
@@ -35,7 +37,9 @@ const sampleAgent = "Mozilla/5.0 (iPhone; CPU iPhone OS 16_5_1 like Mac OS X) Ap
 func agentField(name, doc string, get func(*userAgent) string, want string) function {
 	return function{
 		name: name, category: categoryAgent, doc: doc + " Unknown versions are ??.",
-		sigs:     ofText(func(s string) string { return get(parseAgent(s)) }),
+		sigs: []signature{{params: []param{text("text", "the text")}, returns: kText, run: func(c *call, a []record.Value) (record.Value, error) {
+			return record.TextOf(get(c.env().agent(a[0].Text()))), nil
+		}}},
 		examples: []example{{expr: name + "(ua)", in: `{"ua":"` + sampleAgent + `"}`, want: want}},
 	}
 }
