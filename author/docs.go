@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"time"
 
 	"weir"
 )
@@ -129,7 +128,10 @@ func (p *page) parameters(streams []string) {
 // source records what is sent to the source and what it answers.
 func (p *page) source(ctx context.Context) error {
 	s := p.s
-	m := newMirror(s.levels, s.gate, &clock{now: s.end.Add(time.Minute)})
+	m, err := s.mirror()
+	if err != nil {
+		return err
+	}
 	m.parents = 1
 	m.rows = s.rows(min(s.usual(), 2*s.own().pageSize()))
 	srv := httptest.NewUnstartedServer(m)

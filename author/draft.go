@@ -175,6 +175,13 @@ func (d *draft) param(name string, schema *object, required bool) {
 	}
 }
 
+// choice adds the source parameter that picks one of several streams.
+func (d *draft) choice(names []string) {
+	if len(names) > 1 {
+		d.param("stream", obj("type", "string", "description", "What to read.", "enum", names), true)
+	}
+}
+
 // spec writes the whole spec.
 func (d *draft) spec() *object {
 	schema := obj("type", "object", "properties", &object{})
@@ -238,6 +245,20 @@ func keySpec(in, name, prefix string) *object {
 	key := obj("type", "string", "format", "password", "restAttributes", at)
 	return obj("name", "API Key Authentication", "type", "KeyBased", "spec",
 		obj("type", "object", "properties", obj("authKey1", key), "required", []string{"authKey1"}))
+}
+
+// addKey adds another key to a spec of keys; false for one of another kind.
+func addKey(spec *object, in, name string) bool {
+	schema, _ := spec.get("spec").(*object)
+	props, _ := schema.get("properties").(*object)
+	if spec.get("type") != "KeyBased" || props == nil {
+		return false
+	}
+	next := fmt.Sprintf("authKey%d", len(props.names)+1)
+	props.set(next, obj("type", "string", "format", "password", "restAttributes", obj(in+"ParamName", name)))
+	needs, _ := schema.get("required").([]string)
+	schema.set("required", append(slices.Clone(needs), next))
+	return true
 }
 
 func clientCredentialSpec(tokenURL string) *object {

@@ -103,11 +103,13 @@ func (g *gate) credentials(f *filler) error {
 			set("username", "proof-user")
 		}
 		set("password", "proof-password")
+		g.others()
 	case "keybased", "apikey", "apikeyauthentication":
 		g.keys()
 	case "oauth2clientcredential", "oauth2clientcredentials", "oauth2password":
 		set("clientId", "proof-client")
 		set("clientSecret", "proof-client-secret")
+		g.others()
 		if g.kind == "oauth2password" {
 			set("username", "proof-user")
 			set("password", "proof-password")
@@ -115,6 +117,7 @@ func (g *gate) credentials(f *filler) error {
 		g.tokenAddress()
 	case "bearertoken":
 		set(g.first("token", "accessToken", "authKey1"), "proof-static-token")
+		g.others()
 	case "sessiontoken":
 		return g.session()
 	case "jwtbearer":
@@ -259,6 +262,12 @@ func (g *gate) wrong() (params *object, secret string, ok bool) {
 		names = []string{"accessToken"}
 	case "basicauthentication", "basic", "oauth2password":
 		names = []string{"password"}
+		if b := g.rules.get("basic"); b != nil {
+			names = nil
+			for _, m := range openName.FindAllStringSubmatch(b.str("username")+b.str("password"), -1) {
+				names = append(names, m[1])
+			}
+		}
 	case "keybased", "apikey", "apikeyauthentication":
 		for _, n := range g.params.names {
 			if n == "value" || g.props.path(n, "restAttributes") != nil {
@@ -269,6 +278,9 @@ func (g *gate) wrong() (params *object, secret string, ok bool) {
 		names = []string{"clientSecret"}
 	case "bearertoken":
 		names = []string{g.first("token", "accessToken", "authKey1")}
+		for _, m := range openName.FindAllStringSubmatch(g.rules.str("token"), -1) {
+			names = append(names, m[1])
+		}
 	case "sessiontoken":
 		if names = g.loginSecrets(); len(names) == 0 {
 			return nil, "", false
@@ -324,7 +336,12 @@ func (g *gate) issue() string {
 // grant is the token address.
 func (g *gate) grant(w http.ResponseWriter, q *inquiry) {
 	form, _ := q.body.(map[string]any)
-	text := func(name string) string { s, _ := form[name].(string); return s }
+	names := g.rules.get("grant")
+	text := func(name string) string {
+		own := map[string]string{"client_id": names.str("clientId"), "client_secret": names.str("clientSecret"), "refresh_token": names.str("refreshToken")}[name]
+		s, _ := form[or(own, name)].(string)
+		return s
+	}
 	var ok bool
 	switch g.kind {
 	case "jwtbearer":
@@ -348,12 +365,15 @@ func (g *gate) grant(w http.ResponseWriter, q *inquiry) {
 		_, _ = w.Write([]byte(`{"error":"invalid_client","error_description":"the credentials are not valid"}`))
 		return
 	}
-	_, _ = fmt.Fprintf(w, `{"access_token":%q,"token_type":"bearer","expires_in":3600}`, g.issue())
+	_, _ = w.Write(mustJSON(obj(or(names.str("accessToken"), "access_token"), g.issue(), "token_type", "bearer", or(names.str("expiresIn"), "expires_in"), 3600)))
 }
 
 // signIn is the login address: every parameter that the login names must be there.
 func (g *gate) signIn(w http.ResponseWriter, q *inquiry) {
 	all := q.r.URL.RawQuery + " " + string(q.raw)
+	if user, password, ok := q.r.BasicAuth(); ok {
+		all += " " + user + " " + password
+	}
 	var allSb357 strings.Builder
 	for _, list := range q.r.Header {
 		allSb357.WriteString(" " + strings.Join(list, " "))
@@ -407,6 +427,9 @@ func (g *gate) allows(q *inquiry) bool {
 		return auth == "Bearer proof-access-token" && !g.stale || g.issued[strings.TrimPrefix(auth, "Bearer ")]
 	case "basicauthentication", "basic":
 		user, password, ok := q.r.BasicAuth()
+		if b := g.rules.get("basic"); b != nil {
+			return ok && user == g.text(b.str("username")) && password == g.text(b.str("password"))
+		}
 		return ok && user == plainText(g.params.get("username")) && password == plainText(g.params.get("password"))
 	case "keybased", "apikey", "apikeyauthentication":
 		return g.keysFit(q)
@@ -415,6 +438,9 @@ func (g *gate) allows(q *inquiry) bool {
 		return ok && g.issued[token]
 	case "bearertoken":
 		token, ok := g.sent(q, "Bearer ")
+		if t := g.rules.str("token"); t != "" {
+			return ok && token == g.text(t)
+		}
 		return ok && token == plainText(g.params.get(g.first("token", "accessToken", "authKey1")))
 	case "sessiontoken":
 		token, ok := g.sent(q, "")
@@ -430,6 +456,14 @@ func (g *gate) allows(q *inquiry) bool {
 		return strings.Contains(auth, "Credential="+plainText(g.params.get("accessKeyId"))+"/")
 	}
 	return true
+}
+
+// text fills a text with the good credentials.
+func (g *gate) text(s string) string {
+	return openName.ReplaceAllStringFunc(s, func(m string) string {
+		f := openName.FindStringSubmatch(m)
+		return plainText(g.params.get(f[1] + f[2]))
+	})
 }
 
 func (g *gate) jwtFits(q *inquiry) bool {

@@ -10,6 +10,15 @@ import (
 // ImportAirbyte makes a spec of a declarative manifest (manifest.yaml): one stream alone in the plain dialect where that
 // can say it, several as streams of the extension. Everything that is not carried over is in the losses.
 func ImportAirbyte(data []byte) (*Import, error) {
+	a, err := readAirbyte(data)
+	if err != nil {
+		return nil, err
+	}
+	return a.d.finish(a.l), nil
+}
+
+// readAirbyte makes the draft of a spec, and the report.
+func readAirbyte(data []byte) (*airbyte, error) {
 	doc, err := parseYAML(data)
 	if err != nil {
 		return nil, err
@@ -42,12 +51,15 @@ func ImportAirbyte(data []byte) (*Import, error) {
 			w, _ := a.d.source.get("weir").(*object)
 			w.set("check", obj("stream", a.checked))
 		}
-		a.d.param("stream", obj("type", "string", "description", "What to read.", "enum", a.names), true)
+		a.d.choice(a.names)
+	}
+	if g := doc.get("stream_groups"); g != nil {
+		a.l.drop(g, "stream_groups", "flows of streams that must not be read at the same time may be; give them schedules that do not meet")
 	}
 	a.withoutOpen()
 	a.unused()
 	a.unread()
-	return a.d.finish(a.l), nil
+	return a, nil
 }
 
 type airbyte struct {
@@ -122,6 +134,7 @@ func (a *airbyte) describe(doc *node) {
 		a.l.note(m, true, "metadata", "it concerns the tools of the other program")
 	}
 	if n := spec.get("config_normalization_rules"); n != nil {
+		n.str("type")
 		if m := n.get("config_migrations"); m != nil {
 			a.l.note(m, true, "config_migrations", "configurations of the other program are not read")
 		}
@@ -385,7 +398,7 @@ func (a *airbyte) unread() {
 			case v.at == "":
 			case n.kind == objectNode && n.names[i] == "$parameters":
 				for j, p := range v.values {
-					if !p.read && v.kind == objectNode && p.used {
+					if !p.read && v.kind == objectNode && v.used {
 						a.l.note(p, true, "$parameters."+v.names[j], "no component reads it")
 					}
 				}

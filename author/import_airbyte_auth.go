@@ -200,7 +200,7 @@ func withoutParameters(n *node) any {
 func (a *airbyte) oneAuth(n *node) *object {
 	u := a.newAuth()
 	switch t := a.kind(n); t {
-	case "NoAuth", "":
+	case "NoAuth":
 		return noAuthSpec()
 	case "BearerAuthenticator":
 		u.token(n.get("api_token"), obj("header", "Authorization"), "Bearer ")
@@ -222,7 +222,7 @@ func (a *airbyte) oneAuth(n *node) *object {
 	case "Custom":
 		return nil
 	default:
-		a.l.drop(n, t, "this authenticator is not carried over")
+		a.l.drop(n, or(t, "authenticator"), "this authenticator is not carried over")
 		return nil
 	}
 }
@@ -363,7 +363,9 @@ func (u *authImport) grant(n *node, kind string) {
 		if t := r.str("refresh_token_name"); t != "" && t != "refresh_token" {
 			g.set("newRefreshToken", t)
 		}
-		r.mark(true) // new tokens are always stored
+		for _, m := range []string{"access_token_config_path", "refresh_token_config_path", "token_expiry_date_config_path", "refresh_token_error_status_codes", "refresh_token_error_key", "refresh_token_error_values"} {
+			r.get(m).mark(true) // new tokens are always stored, and what is refused is an error
+		}
 	}
 	if t := n.str("grant_type_name"); t != "" && t != "grant_type" {
 		a.l.add(n.get("grant_type_name"), "OAuthAuthenticator.grant_type_name", "the grant is sent as grant_type")

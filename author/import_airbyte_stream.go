@@ -85,7 +85,9 @@ func (a *airbyte) dynamic(s *node) {
 		a.l.drop(s, "dynamic stream "+name, "%s asks for the names of streams at run time; a spec has the streams it has", or(t, "its resolver"))
 		return
 	}
+	s.str("type")
 	template := s.get("stream_template")
+	resolver.path("stream_parameters", "type").text()
 	for i, values := range resolver.path("stream_parameters", "list_of_parameters_for_stream").list() {
 		one := template.copy()
 		for _, m := range resolver.get("components_mapping").list() {
@@ -154,6 +156,9 @@ func (n *node) put(path []string, v *node) {
 			n.set(path[0], next)
 		}
 		n, path = next, path[1:]
+	}
+	if old := member2(n, path[0]); old != nil {
+		old.mark(true)
 	}
 	n.set(path[0], v)
 }
@@ -303,6 +308,11 @@ func cleanSchema(v any) any {
 
 // mergeSchema adds the properties of a schema that another one does not have.
 func mergeSchema(to, from *object) {
+	for i, n := range from.names {
+		if to.get(n) == nil {
+			to.set(n, from.values[i])
+		}
+	}
 	have, _ := to.get("properties").(*object)
 	more, _ := from.get("properties").(*object)
 	for i, n := range more.names {

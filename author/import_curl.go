@@ -3,6 +3,7 @@ package author
 import (
 	"encoding/base64"
 	"errors"
+	"net/url"
 	"strings"
 )
 
@@ -127,7 +128,7 @@ type curlImport struct {
 // curlFlags are the options that take a value. Those with "" do not change what is asked for.
 var curlFlags = map[string]string{
 	"-X": "method", "--request": "method", "-H": "header", "--header": "header", "-d": "data", "--data": "data", "--data-raw": "data",
-	"--data-ascii": "data", "--data-binary": "data", "--data-urlencode": "data", "--json": "json", "-u": "user", "--user": "user",
+	"--data-ascii": "data", "--data-binary": "data", "--data-urlencode": "encode", "--json": "json", "-u": "user", "--user": "user",
 	"--url": "url", "-A": "agent", "--user-agent": "agent", "-e": "referer", "--referer": "referer", "-b": "cookie", "--cookie": "cookie",
 	"-F": "upload", "--form": "upload", "--oauth2-bearer": "bearer", "-o": "", "--output": "", "-m": "", "--max-time": "",
 	"--connect-timeout": "", "--retry": "", "-w": "", "--write-out": "",
@@ -196,6 +197,19 @@ func (c *curlImport) take(w word, what, value string) {
 			return
 		}
 		c.header(strings.TrimSpace(name), strings.TrimSpace(text))
+	case "encode":
+		name, text, ok := strings.Cut(value, "=")
+		if !ok {
+			name, text = "", value
+		}
+		if strings.Contains(name, "@") {
+			lose("the body is in a file, which is not read; put it into bodyParams")
+			return
+		}
+		if text = url.QueryEscape(text); name != "" {
+			text = name + "=" + text
+		}
+		c.data = append(c.data, text)
 	case "data", "json":
 		if strings.HasPrefix(value, "@") {
 			lose("the body is in a file, which is not read; put it into bodyParams")
@@ -233,11 +247,11 @@ func (c *curlImport) header(name, value string) {
 	case tellingHeader(name) || strings.HasSuffix(lower, "-key"):
 		if c.auth == nil {
 			c.auth = keySpec("header", name, "")
-			return
+		} else if !addKey(c.auth, "header", name) {
+			c.l.list = append(c.l.list, Loss{Line: 1, Construct: name, Reason: "a second credential beside one that is no key is not carried over"})
 		}
-		c.l.list = append(c.l.list, Loss{Line: 1, Construct: name, Reason: "a second credential is not carried over; add it to the auth spec as authKey2"})
 	default:
-		c.r.headers.set(name, placeholders(value))
+		c.r.headers.set(name, value)
 	}
 }
 
@@ -257,8 +271,6 @@ func authorizationSpec(value string) *object {
 	}
 	return keySpec("header", "Authorization", "")
 }
-
-func placeholders(s string) string { return s }
 
 func (c *curlImport) finish() (*Import, error) {
 	r := c.r

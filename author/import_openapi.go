@@ -42,6 +42,7 @@ func ImportOpenAPI(data []byte, opt OpenAPIOptions) (*Import, error) {
 	}
 	o.auth()
 	o.d.source = joinStreams(o.names, o.list)
+	o.d.choice(o.names)
 	return o.d.finish(o.l), nil
 }
 
@@ -92,6 +93,9 @@ func (o *openapi) server() {
 			for i, name := range v.names {
 				text = strings.ReplaceAll(text, "{"+name+"}", "${"+paramName(name)+"}")
 				s := obj("type", "string", "description", orNil(v.values[i].str("description")), "default", orNil(v.values[i].str("default")))
+				if e := texts(v.values[i].get("enum")); len(e) > 0 {
+					s.set("enum", e)
+				}
 				o.d.param(paramName(name), s, false)
 			}
 		}
@@ -380,8 +384,9 @@ func (o *openapi) auth() {
 		case kind == "oauth2" && s.path("flows", "clientCredentials") != nil:
 			spec = clientCredentialSpec(s.str("flows", "clientCredentials", "tokenUrl"))
 		case kind == "oauth2" && s.path("flows", "authorizationCode") != nil:
-			spec = refreshSpec(s.str("flows", "authorizationCode", "tokenUrl"))
-			o.l.add(s, "security scheme "+name, "the browser part of the grant is not carried over; a connection is given its tokens")
+			flow := s.path("flows", "authorizationCode")
+			spec = refreshSpec(flow.str("tokenUrl"))
+			spec.set("attributes", obj("weir", obj("consent", obj("authorizeUrl", flow.str("authorizationUrl"), "scope", orNil(strings.Join(flow.get("scopes").memberNames(), " "))))))
 		default:
 			o.l.add(s, "security scheme "+name, "%s is not carried over", strings.TrimSpace(kind+" "+s.str("scheme")))
 			continue

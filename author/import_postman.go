@@ -31,6 +31,7 @@ func ImportPostman(data []byte) (*Import, error) {
 		return nil, errors.New("the collection has no request that reads")
 	}
 	p.d.source = joinStreams(p.names, p.streams)
+	p.d.choice(p.names)
 	return p.d.finish(p.l), nil
 }
 
@@ -97,7 +98,7 @@ func (p *postman) request(it *node, folder string) {
 		if tellingHeader(name) {
 			if p.d.auth == nil {
 				p.d.auth = []*object{keySpec("header", name, "")}
-			} else {
+			} else if !addKey(p.d.auth[0], "header", name) {
 				p.l.add(h, "header "+name, "it looks like a second credential and is not carried over")
 			}
 			continue

@@ -97,9 +97,16 @@ func (v *celEnv) place(root string, members []string) (text, guard string, err e
 		}
 		return "", "", fmt.Errorf("%s as a whole is not known", root)
 	}
+	return v.members(root, name, members)
+}
+
+// members writes the members of a value. Of an answer only the last one is asked for: what holds it may hold the records.
+func (v *celEnv) members(root, name string, members []string) (text, guard string, err error) {
 	var guards []string
+	page := name == "page"
 	for i, m := range members {
-		if i > 0 && guards != nil {
+		last := i == len(members)-1
+		if !page && i > 0 && guards != nil {
 			guards = append(guards, name+" != null")
 		}
 		switch {
@@ -107,21 +114,29 @@ func (v *celEnv) place(root string, members []string) (text, guard string, err e
 			guards = append(guards, "size("+name+") >= "+m[2:])
 			name = name + "[size(" + name + ") - " + m[2:] + "]"
 		case strings.HasPrefix(m, "\x00"):
-			guards = append(guards, "size("+name+") > "+m[1:])
+			if !page {
+				guards = append(guards, "size("+name+") > "+m[1:])
+			}
 			name = name + "[" + m[1:] + "]"
 		case plainIdent.MatchString(m) && !celReserved[m]:
 			name += "." + m
-			guards = append(guards, "has("+name+")")
-		case name == "page":
-			guards = append(guards, name+"[?"+celText(m)+"].hasValue()")
-			name += "[" + celText(m) + "]"
+			if !page || last {
+				guards = append(guards, "has("+name+")")
+			}
 		default:
-			guards = append(guards, celText(m)+" in "+name)
+			if page && last {
+				guards = append(guards, name+"[?"+celText(m)+"].hasValue()")
+			} else if !page {
+				guards = append(guards, celText(m)+" in "+name)
+			}
 			name += "[" + celText(m) + "]"
 		}
 	}
-	if root == "last_record" || strings.HasPrefix(name, "last.") || strings.HasPrefix(name, "first.") {
+	if strings.HasPrefix(name, "last.") || strings.HasPrefix(name, "first.") || strings.HasPrefix(name, "last[") || strings.HasPrefix(name, "first[") {
 		guards = append([]string{"elements > 0"}, guards...)
+	}
+	if len(guards) == 0 {
+		guards = []string{"true"}
 	}
 	return name, strings.Join(guards, " && "), nil
 }
@@ -219,11 +234,28 @@ func (v *celEnv) literal(e *expr) (string, error) {
 
 // text is a value as text: nothing is "", and times have their usual form.
 func (v *celEnv) text(e *expr) (string, error) {
+	if e.op == "if" {
+		cond, err := v.truth(e.args[0])
+		if err != nil {
+			return "", err
+		}
+		yes, err := v.text(e.args[1])
+		if err != nil {
+			return "", err
+		}
+		no := "''"
+		if !falsy(e.args[2]) {
+			if no, err = v.text(e.args[2]); err != nil {
+				return "", err
+			}
+		}
+		return "(" + cond + " ? " + yes + " : " + no + ")", nil
+	}
 	x, err := v.cel(e)
 	if err != nil {
 		return "", err
 	}
-	if e.op == "text" {
+	if e.op == "text" || e.op == "concat" {
 		return x, nil
 	}
 	if timeCall(e) {
@@ -453,12 +485,16 @@ func (v *celEnv) call(e *expr) (string, error) {
 	if f.text == "get" && len(args) == 2 {
 		return v.orDefault(&expr{op: "call", args: []*expr{f, e.args[1]}}, args[1:])
 	}
+	if f.text == "strftime" && len(args) == 1 {
+		t, err := v.time(f.args[0])
+		if err != nil {
+			return "", err
+		}
+		return v.format(t, e.args[1])
+	}
 	x, err := v.cel(f.args[0])
 	if err != nil {
 		return "", err
-	}
-	if f.text == "strftime" && len(args) == 1 {
-		return v.format(x, e.args[1])
 	}
 	form, ok := methods[f.text]
 	if !ok || strings.HasSuffix(f.text, "strip") && len(args) > 0 {
@@ -466,6 +502,27 @@ func (v *celEnv) call(e *expr) (string, error) {
 	}
 	return fillForm(form, x, args)
 }
+
+// time is a value that is to be a time: of a bound of the window not its text, but the bound itself.
+func (v *celEnv) time(e *expr) (string, error) {
+	x, err := v.cel(e)
+	if err != nil {
+		return "", err
+	}
+	if e.op == "call" && e.args[0].text == "str_to_datetime" && len(e.args) == 2 {
+		return v.time(e.args[1])
+	}
+	if root, members, ok := e.path(); ok {
+		if _, is := v.bound(root, members); is {
+			if g := boundCall.FindStringSubmatch(x); g != nil {
+				return g[1], nil
+			}
+		}
+	}
+	return x, nil
+}
+
+var boundCall = regexp.MustCompile(`formatTime\(((?:addTime\()?window\.\w+(?:, '[^']*'\))?), '`)
 
 // format prints a time in a format of the manifest.
 func (v *celEnv) format(x string, f *expr) (string, error) {
@@ -491,9 +548,14 @@ func (v *celEnv) macro(name string, args []*expr) (string, error) {
 	case name == "str_to_datetime" && n == 1:
 		return parts[0], nil
 	case name == "timestamp" && n == 1:
-		return "int(formatTime(" + parts[0] + ", 'epoch'))", nil
+		t, err := v.time(args[0])
+		return "int(formatTime(" + t + ", 'epoch'))", err
 	case name == "format_datetime" && n >= 2:
-		return v.format(parts[0], args[1])
+		t, err := v.time(args[0])
+		if err != nil {
+			return "", err
+		}
+		return v.format(t, args[1])
 	case name == "day_delta" && n >= 1 && args[0].op == "number":
 		days, err := strconv.Atoi(args[0].text)
 		if err != nil {

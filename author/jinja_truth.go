@@ -59,12 +59,12 @@ func (v *celEnv) truth(e *expr) (string, error) {
 	if e.op == "call" && e.args[0].op == "member" && (e.args[0].text == "startswith" || e.args[0].text == "endswith") {
 		return x, nil
 	}
-	return "(" + means("dyn("+x+")") + ")", nil
+	return means(x), nil
 }
 
 // means says that a value is not one of those that mean nothing.
 func means(x string) string {
-	return x + " != null && " + x + " != '' && " + x + " != false && " + x + " != 0 && " + x + " != [] && " + x + " != {}"
+	return "given(" + x + ")"
 }
 
 func (v *celEnv) choiceTruth(e *expr) (string, error) {
@@ -170,6 +170,21 @@ func (v *celEnv) member(e *expr) (string, error) {
 		return "", err
 	}
 	y := e.args[1]
+	if root, members, ok := e.args[0].path(); ok && len(members) > 0 {
+		if _, is := v.bound(root, members); !is {
+			_, guard, err := v.place(root, members)
+			if err != nil {
+				return "", err
+			}
+			inner, err := v.memberOf(x, y, e.args[0])
+			return "(" + guard + " && " + inner + ")", err
+		}
+	}
+	return v.memberOf(x, y, e.args[0])
+}
+
+// memberOf writes x in y; left is x in the manifest.
+func (v *celEnv) memberOf(x string, y, left *expr) (string, error) {
 	root, members, ok := y.path()
 	if !ok {
 		list, err := v.cel(y)
@@ -183,12 +198,12 @@ func (v *celEnv) member(e *expr) (string, error) {
 	}
 	if len(members) == 0 {
 		switch {
-		case e.args[0].op == "text" && root == "headers":
-			return celText(strings.ToLower(e.args[0].text)) + " in headers", nil
-		case e.args[0].op == "text" && plainIdent.MatchString(e.args[0].text) && v.roots[root] != "":
-			_, guard, err := v.place(root, []string{e.args[0].text})
+		case left.op == "text" && root == "headers":
+			return celText(strings.ToLower(left.text)) + " in headers", nil
+		case left.op == "text" && plainIdent.MatchString(left.text) && v.roots[root] != "":
+			_, guard, err := v.place(root, []string{left.text})
 			return "(" + guard + ")", err
-		case e.args[0].op == "text" && root == "response":
+		case left.op == "text" && root == "response":
 			return "(text != null && string(text).contains(" + x + "))", nil
 		}
 		return "", fmt.Errorf("what is in %s is not known", root)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,6 +52,7 @@ type mirror struct {
 	refused  int            // requests with wrong credentials
 	unknown  int            // requests to no resource
 	facts    map[string]map[string]any
+	jobs     *jobMirror
 }
 
 // call is one request as the mirror saw it.
@@ -101,6 +103,9 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if m.gate.serve(w, q) {
 		return
 	}
+	if m.jobs.serve(m, w, q, &c) {
+		return
+	}
 	if m.find(q); q.res == nil {
 		m.unknown++
 		c.status = http.StatusNotFound
@@ -146,13 +151,29 @@ func readBody(kind string, raw []byte) any {
 // find tells which resource a request is for: of those whose path fits, the most particular.
 func (m *mirror) find(q *inquiry) {
 	path := q.r.URL.EscapedPath()
-	for i, res := range m.levels {
-		if res == nil || res.path == nil || res.method != q.r.Method {
+	if strings.HasPrefix(path, resultPath) && m.jobs != nil {
+		q.res, q.level, q.groups = m.levels[len(m.levels)-1], len(m.levels)-1, map[string]string{}
+		return
+	}
+	for i, level := range m.levels {
+		if level == nil {
 			continue
 		}
+		for _, res := range append([]*resource{level}, level.alts...) {
+			m.fit(q, i, res, path)
+		}
+	}
+}
+
+// fit takes a resource for a request that its path fits.
+func (m *mirror) fit(q *inquiry, i int, res *resource, path string) {
+	if res.path == nil || res.method != q.r.Method {
+		return
+	}
+	{
 		g := res.path.FindStringSubmatch(path)
 		if g == nil || q.res != nil && res.literal < q.res.literal {
-			continue
+			return
 		}
 		q.res, q.level, q.groups = res, i, map[string]string{}
 		for j, name := range res.open {
@@ -243,6 +264,24 @@ func (q *inquiry) bounds() (start, end time.Time, text string) {
 			}
 		}
 		return time.Time{}
+	}
+	if len(w.lets) > 0 {
+		for i := range w.lets {
+			s, e, t := w.lets[i].bounds(q)
+			if !s.IsZero() {
+				start = s
+			}
+			if !e.IsZero() {
+				end = e
+			}
+			text += t
+		}
+		if w.start.name == "" && w.end.name == "" && len(w.advance) == 0 {
+			if slices.ContainsFunc(w.lets, func(l letModel) bool { return len(l.parts) == 1 && l.parts[0].start }) && end.IsZero() && w.unitOf() > 0 && !start.IsZero() {
+				end = start.Add(w.unitOf()) // the time itself names the unit that is asked for
+			}
+			return start, end, text
+		}
 	}
 	if len(w.advance) == 0 {
 		return read(w.start, w.startIs), read(w.end, w.endIs), text
@@ -364,14 +403,17 @@ type view struct {
 func (m *mirror) view(q *inquiry) *view {
 	v := &view{}
 	start, end, text := q.bounds()
-	v.walk = strconv.Itoa(q.level) + "|" + m.family(q) + "|" + text
+	if job := m.jobs.find(q); job != nil {
+		start, end, text = job.start, job.end, job.id
+	}
+	v.walk = strconv.Itoa(q.level) + strings.Repeat("'", q.res.alt) + "|" + m.family(q) + "|" + text
 	if q.level < len(m.levels)-1 {
 		for i := range m.parents {
 			v.selected = append(v.selected, i)
 		}
 	} else {
 		for i := range m.rows {
-			if !q.res.window.asked() || q.res.window.within(m.rows[i].at, start, end) {
+			if !q.res.window.asked() && m.jobs == nil || q.res.window.within(m.rows[i].at, start, end) {
 				v.selected = append(v.selected, i)
 			}
 		}

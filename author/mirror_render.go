@@ -43,6 +43,10 @@ func (m *mirror) render(q *inquiry, v *view) (body []byte, h http.Header, kind s
 		for _, e := range rows {
 			out = append(append(out, mustJSON(e)...), '\n')
 		}
+	case "lines":
+		for _, e := range rows {
+			out = append(append(out, plainText(e[serialName])...), '\n')
+		}
 	case "xml":
 		list := make([]any, len(rows))
 		for i := range rows {
@@ -52,7 +56,7 @@ func (m *mirror) render(q *inquiry, v *view) (body []byte, h http.Header, kind s
 	default:
 		out = mustJSON(setIn(tree, q.res.content, q.res.array(rows)))
 	}
-	kind = map[string]string{"json": "application/json", "csv": "text/csv", "ndjson": "application/x-ndjson", "xml": "application/xml"}[format]
+	kind = map[string]string{"json": "application/json", "csv": "text/csv", "ndjson": "application/x-ndjson", "lines": "text/plain", "xml": "application/xml"}[format]
 	if q.res.charset != "" {
 		if enc, err := htmlindex.Get(q.res.charset); err == nil {
 			if b, err := enc.NewEncoder().Bytes(out); err == nil {
@@ -99,6 +103,11 @@ func (m *mirror) element(q *inquiry, i int) map[string]any {
 				e = setIn(e, p, fmt.Sprintf("kept %d", i))
 			}
 		}
+		for name, v := range res.fields {
+			if getIn(e, steps(name)) == nil {
+				e = setIn(e, steps(name), v)
+			}
+		}
 		return e.(map[string]any) //nolint:forcetypeassert // setIn keeps the object
 	}
 	row := m.rows[i]
@@ -134,13 +143,21 @@ func (m *mirror) element(q *inquiry, i int) map[string]any {
 	case 3:
 		o["note"] = nil
 	}
+	if len(res.lift) > 0 {
+		o, _ = setIn(nil, res.lift, o).(map[string]any)
+	}
 	return o
 }
 
 func note(serial string) string { return "note of " + serial + ", äöü" }
 
 // parentKey is the key of parent i.
-func (r *resource) parentKey(i int) string { return "p" + strconv.Itoa(i) }
+func (r *resource) parentKey(i int) string {
+	if r.alt > 0 {
+		return "a" + strconv.Itoa(r.alt) + "p" + strconv.Itoa(i)
+	}
+	return "p" + strconv.Itoa(i)
+}
 
 var lastMember = regexp.MustCompile(`\b(?:last|first)((?:\.[A-Za-z_]\w*|\['[^']+'\])+)`)
 

@@ -54,6 +54,13 @@ type resource struct {
 	asIn   map[string]locus // where parents' values show besides the path
 	fields map[string]any
 	posts  bool // a body is sent
+
+	alts   []*resource // other kinds of parents, or the same records asked for in another way
+	alt    int         // which of them this is
+	group  int         // parents asked for at once
+	lift   []rest.Step // where the record stands that takes the place of the whole
+	newest bool        // the newest records come first
+	link   bool        // the address of the result comes from a job
 }
 
 // windowModel says where the bounds of a window show in a request.
@@ -68,6 +75,7 @@ type windowModel struct {
 	align          string
 	lookback       string
 	delay          string
+	lets           []letModel
 	field          []rest.Step
 	fieldFormat    string
 	filter         bool
@@ -75,7 +83,7 @@ type windowModel struct {
 }
 
 func (w *windowModel) asked() bool {
-	return w.start.name != "" || w.end.name != "" || len(w.advance) > 0
+	return w.start.name != "" || w.end.name != "" || len(w.advance) > 0 || len(w.lets) > 0
 }
 
 // locus is a place in a request.
@@ -117,6 +125,8 @@ func readResource(raw json.RawMessage, f *filler, open []string) (*resource, err
 		func() error { return r.readPaging(a, w, f) },
 		func() error { return r.readWindow(a, w, f) },
 		func() error { return r.readRecords(w) },
+		func() error { return r.readPrepare(w) },
+		func() error { return r.readLets(a, w) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -201,7 +211,7 @@ func (r *resource) inner(p []rest.Step) []rest.Step {
 
 // format is the last layer of the answer.
 func (r *resource) format() string {
-	if n := len(r.decode); n > 0 && slices.Contains([]string{"ndjson", "csv", "xml"}, r.decode[n-1]) {
+	if n := len(r.decode); n > 0 && slices.Contains([]string{"ndjson", "csv", "xml", "lines"}, r.decode[n-1]) {
 		return r.decode[n-1]
 	}
 	return "json"
@@ -287,6 +297,7 @@ func (r *resource) readRules(x *node) (err error) {
 		r.capAt(n)
 	}
 	if s := x.str("stop"); s != "" {
+		r.newest = strings.Contains(s, "window.start")
 		if r.stop, err = rest.ParseExpression(s, false); err != nil {
 			return err
 		}

@@ -135,7 +135,11 @@ var situations = []situation{
 }
 
 func (s *subject) prove(ctx context.Context, sit situation) Result {
-	t := &trial{s: s, m: newMirror(s.levels, s.gate, &clock{now: s.end.Add(time.Minute)})}
+	m, err := s.mirror()
+	if err != nil {
+		return Result{Situation: sit.name, Outcome: Failed, Note: err.Error()}
+	}
+	t := &trial{s: s, m: m}
 	t.m.rows = s.rows(s.usual())
 	srv := httptest.NewUnstartedServer(t.m)
 	srv.Config.ErrorLog = quiet
@@ -280,7 +284,7 @@ func (t *trial) polite() error {
 	for _, l := range t.s.levels[:len(t.s.levels)-1] {
 		_, elsewhere := own.asIn[l.as]
 		if !slices.Contains(own.open, l.as) && !elsewhere {
-			allowed *= max(t.m.parents, len(l.values))
+			allowed *= max(t.m.parents, len(l.values)) * (1 + len(l.alts))
 		}
 	}
 	if own.split > 0 {

@@ -203,7 +203,7 @@ func windows(ctx context.Context, t *trial) (string, error) {
 	if !w.asked() && !w.filter {
 		return "every run reads everything: the spec has no window", nil
 	}
-	if w.start.name == "" && len(w.advance) == 0 && !w.filter {
+	if w.start.name == "" && len(w.advance)+len(w.lets) == 0 && !w.filter {
 		return "the spec sends no start of a window", nil
 	}
 	early, err := t.read(ctx, t.s.binding(), weir.Window{End: t.s.mid}, nil)
@@ -217,7 +217,8 @@ func windows(ctx context.Context, t *trial) (string, error) {
 	got := append(slices.Clone(early.serials), late.serials...)
 	want := t.s.expected(t.m.rows, t.m.parents)
 	slices.Sort(got)
-	open := w.end.name == "" && len(w.advance) == 0 || len(w.advance) == 1 // a run without a window, or a backfill, has no end
+	open := w.end.name == "" && len(w.advance) == 0 && len(w.lets) == 0 || len(w.advance) == 1 ||
+		t.s.doc.path("sourceSpec", "attributes", "weir", "retention", "first").text() == "true" // a run without a window, or a backfill, has no end
 	if w.lookback != "" || open && !w.filter {
 		got = slices.Compact(got) // windows that overlap on purpose, or without an end
 	}

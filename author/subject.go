@@ -26,6 +26,21 @@ type subject struct {
 
 	base, mid, end time.Time
 	step           time.Duration
+
+	job  *node
+	def  *rest.Definition
+	open []string
+}
+
+// mirror makes an upstream of the subject.
+func (s *subject) mirror() (*mirror, error) {
+	m := newMirror(s.levels, s.gate, &clock{now: s.end.Add(time.Minute)})
+	if s.job == nil {
+		return m, nil
+	}
+	var err error
+	m.jobs, err = newJobMirror(s.job, s.def, s.fill, s.open)
+	return m, err
 }
 
 // choice says which of a spec's alternatives is meant.
@@ -188,38 +203,98 @@ func (s *subject) read(def *rest.Definition) error {
 		}
 		names = append(names, p.str("as"))
 	}
+	job := own.path("weir", "job")
+	if job != nil {
+		open = append(open, or(job.str("as"), "job"))
+		open = append(open, job.get("keep").memberNames()...)
+	}
 	all := append(slices.Clone(def.Parents), def.Own)
 	for i, raw := range all {
 		if raw == nil {
-			r := &resource{as: names[i]}
-			for _, v := range parts[i].get("values").list() {
-				r.values = append(r.values, v.json())
-			}
-			s.levels = append(s.levels, r)
+			s.levels = append(s.levels, &resource{as: names[i], values: s.listed(parts[i]), group: atoi(parts[i].str("group"))})
 			continue
 		}
-		doc, err := parseDocument(raw)
-		if err != nil {
-			return err
-		}
-		here := open
-		if in := doc.path("weir", "paging", "inject").str("path"); in != "" {
-			here = append(slices.Clone(open), in)
-		}
-		r, err := readResource(raw, s.fill, here)
-		if err != nil {
-			return err
-		}
-		r.asIn = findNames(doc, names)
+		var part *node
 		if i < len(parts) {
-			r.as = names[i]
-			if err := r.readKeys(parts[i]); err != nil {
+			part = parts[i]
+		}
+		r, err := s.resource(raw, part, open, names)
+		if err != nil {
+			return err
+		}
+		for j, other := range def.Others[i] {
+			if other == nil || part == nil {
+				continue
+			}
+			alt, err := s.resource(other, part.get("any").list()[j+1], open, names)
+			if err != nil {
 				return err
 			}
+			alt.alt, alt.as = j+1, names[i]
+			r.alts = append(r.alts, alt)
+		}
+		if part != nil {
+			r.as, r.group = names[i], atoi(part.str("group"))
 		}
 		s.levels = append(s.levels, r)
 	}
+	if def.Full != nil {
+		full, err := s.resource(def.Full, nil, open, names)
+		if err != nil {
+			return err
+		}
+		s.own().alts = append(s.own().alts, full)
+	}
+	if job != nil {
+		s.own().link = job.str("link") != ""
+		s.job, s.def, s.open = job, def, open
+	}
 	return nil
+}
+
+// listed are the values of a level that is a list.
+func (s *subject) listed(part *node) []json.RawMessage {
+	var out []json.RawMessage
+	for _, v := range part.get("values").list() {
+		out = append(out, v.json())
+	}
+	if name := part.str("param"); name != "" {
+		switch v := s.params.get(name).(type) {
+		case []any:
+			for _, e := range v {
+				out = append(out, mustJSON(e))
+			}
+		default:
+			for t := range strings.SplitSeq(plainText(v), ",") {
+				out = append(out, mustJSON(strings.TrimSpace(t)))
+			}
+		}
+	}
+	return out
+}
+
+// resource reads one definition; part, if not nil, is the level whose parents it gives.
+func (s *subject) resource(raw json.RawMessage, part *node, open, names []string) (*resource, error) {
+	doc, err := parseDocument(raw)
+	if err != nil {
+		return nil, err
+	}
+	here := append(slices.Clone(open), doc.path("weir", "let").memberNames()...)
+	if in := doc.path("weir", "paging", "inject").str("path"); in != "" {
+		here = append(here, in)
+	}
+	r, err := readResource(raw, s.fill, here)
+	if err != nil {
+		return nil, err
+	}
+	r.asIn = findNames(doc, names)
+	if part != nil {
+		if any := part.get("any").list(); len(any) > 0 {
+			part = any[0]
+		}
+		err = r.readKeys(part)
+	}
+	return r, err
 }
 
 func (r *resource) readKeys(part *node) error {
@@ -383,7 +458,7 @@ func roughDuration(text string) (time.Duration, error) {
 func (s *subject) rows(n int) []row {
 	out := make([]row, n)
 	late := 0
-	if n > 6 && (s.own().window.asked() || s.own().window.step != "" || s.own().window.filter) {
+	if n > 6 && (s.job != nil || s.own().window.asked() || s.own().window.step != "" || s.own().window.filter) {
 		late = 3
 	}
 	delta := (s.step / 2 / time.Duration(max(n, 1))).Truncate(time.Second)
@@ -393,6 +468,11 @@ func (s *subject) rows(n int) []row {
 			at = s.mid.Add(s.step/4 + time.Duration(i-n+late)*time.Second)
 		}
 		out[i] = row{serial: "r" + strconv.Itoa(i), at: at.Truncate(time.Second)}
+	}
+	if s.own().newest {
+		for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
+			out[i].at, out[j].at = out[j].at, out[i].at
+		}
 	}
 	return out
 }
@@ -420,16 +500,12 @@ func (s *subject) expected(rows []row, parents int) []string {
 	prefixes := []string{""}
 	own := s.own()
 	for _, l := range s.levels[:len(s.levels)-1] {
-		n := parents
-		if l.values != nil {
-			n = len(l.values)
-		}
 		var next []string
 		for _, p := range prefixes {
-			for i := range n {
+			for _, text := range l.asked(parents) {
 				_, elsewhere := own.asIn[l.as]
 				if slices.Contains(own.open, l.as) || elsewhere {
-					next = append(next, p+l.parentText(i)+"-")
+					next = append(next, p+text+"-")
 				} else {
 					next = append(next, p)
 				}
@@ -452,6 +528,31 @@ func (s *subject) expected(rows []row, parents int) []string {
 	return out
 }
 
+// asked are the values of a level as requests show them, groups joined.
+func (r *resource) asked(parents int) []string {
+	n := parents
+	if r.values != nil {
+		n = len(r.values)
+	}
+	var out []string
+	for _, one := range append([]*resource{r}, r.alts...) {
+		page := n
+		if r.values == nil && one.kind != "NONE" {
+			page = one.pageSize()
+		}
+		for from := 0; from < n; from += page {
+			var list []string
+			for i := from; i < min(from+page, n); i++ {
+				list = append(list, one.parentText(i))
+			}
+			for group := range slices.Chunk(list, max(r.group, 1)) {
+				out = append(out, strings.Join(group, ","))
+			}
+		}
+	}
+	return out
+}
+
 func (r *resource) parentText(i int) string {
 	if r.values == nil {
 		return r.parentKey(i)
@@ -465,6 +566,9 @@ func (r *resource) parentText(i int) string {
 
 // serialKey is the member that holds the serial.
 func (r *resource) serialKey() string {
+	if r.format() == "lines" {
+		return "record"
+	}
 	if c := r.csv.get("columns").list(); len(c) > 0 && r.format() == "csv" {
 		for _, n := range c {
 			if n.text() == serialName {

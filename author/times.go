@@ -157,3 +157,15 @@ func (p *timePattern) parse(text string) (time.Time, bool) {
 	}
 	return time.Date(part['y'], time.Month(part['M']), part['d'], part['H']+part['h'], part['m'], part['s'], nanos, time.UTC), true
 }
+
+// unitOf is the unit that a computed time names, 0 if it names a moment.
+func (w *windowModel) unitOf() time.Duration {
+	for _, l := range w.lets {
+		for _, p := range l.parts {
+			if p.pattern.coarse() {
+				return p.pattern.unit()
+			}
+		}
+	}
+	return 0
+}
