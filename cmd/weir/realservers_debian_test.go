@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// TestPrometheusServer reads the samples of a Prometheus: range queries over two hours each, every series' samples as records.
+// TestPrometheusServer reads the samples of a Prometheus: range queries over two hours each, every series' samples as records, in two
+// runs over windows that follow each other.
 func TestPrometheusServer(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"prometheus", "promtool"} {
@@ -62,7 +63,9 @@ func TestPrometheusServer(t *testing.T) {
 	s.connect(c)
 	s.explore(c)
 	s.build(c)
-	window := object{"windowStartTime": start.Unix(), "windowEndTime": start.Add(samples * time.Minute).Unix()}
-	s.succeeded(s.again(c, window, 60*time.Second), series*samples)
+	for k := range 2 { // the second window begins where the first one ends
+		from, to := start.Add(time.Duration(k)*samples/2*time.Minute), start.Add(time.Duration(k+1)*samples/2*time.Minute)
+		s.succeeded(s.again(c, object{"windowStartTime": from.Unix(), "windowEndTime": to.Unix()}, 60*time.Second), series*samples/2)
+	}
 	same(t, want, s.table(c))
 }

@@ -126,14 +126,7 @@ func TestGuardedServer(t *testing.T) {
 	t.Parallel()
 	const n = 2000
 	things := newThings(n)
-	data, err := json.Marshal(object{"things": things})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "data.json")
-	if err := os.WriteFile(file, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := dataFile(t, things)
 	s := newServer(t)
 	s.start("")
 	up := nodeServer(t, "guarded.mjs", file, "1", s.api.Base+flowServicePath+"/consent")
@@ -182,6 +175,35 @@ func TestGuardedServer(t *testing.T) {
 	s.succeeded(s.again(person, nil, 60*time.Second), n)
 	if up.count("token grant_revoked") > 0 {
 		t.Error("after a restart a refresh token was used twice")
+	}
+}
+
+// dataFile writes things for a server that reads its records from a file.
+func dataFile(t *testing.T, things []thing) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "data.json")
+	if err := os.WriteFile(file, encode(t, object{"things": things}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestGraphQLServer reads a GraphQL API page by page, with the page in the variables and the total beside the records. A query that the
+// server refuses is an error, whatever the status of its answer.
+func TestGraphQLServer(t *testing.T) {
+	t.Parallel()
+	const n = 1500
+	things := newThings(n)
+	up := nodeServer(t, "graphql.mjs", dataFile(t, things))
+	s := newServer(t)
+	s.start("")
+	c := &chain{spec: "graphql.json", vars: map[string]string{"HOST": up.URL[0]}, params: object{"stream": "good"}, fields: thingFields(), rules: thingRules("node.", nil)}
+	s.travel(c, n)
+	same(t, rowsOf(things), s.table(c))
+	var out preview
+	_, err := s.api.Do(t.Context(), http.MethodGet, flowServicePath+"/connections/"+c.connection+"/explore?objectType=rest&object=json&fileType=json&preview=true&stream=wrong", nil, nil, &out)
+	if err == nil || !strings.Contains(err.Error(), "nonsense") && !strings.Contains(err.Error(), "the query failed") {
+		t.Errorf("the preview of a wrong query says %v", err)
 	}
 }
 

@@ -28,16 +28,15 @@ import (
 	"weir/flow"
 )
 
-// pythonServer runs a module of the interpreter in WEIR_TEST_PYTHON.
+// pythonServer runs a module of the interpreter in WEIR_TEST_PYTHON, which has the versions of testdata/servers/requirements.txt.
 func pythonServer(t *testing.T, announce, module string, args ...string) *outside {
 	t.Helper()
-	for _, p := range []string{os.Getenv("WEIR_TEST_PYTHON"), "python3"} {
-		if p != "" && exec.CommandContext(t.Context(), p, "-c", "import importlib.util as u, sys; sys.exit(u.find_spec(sys.argv[1]) is None)", strings.Split(module, ".")[0]).Run() == nil {
-			return startOutside(t, announce, p, append([]string{"-u", "-m", module}, args...)...)
-		}
+	python := os.Getenv("WEIR_TEST_PYTHON")
+	find := "import importlib.util as u, sys; sys.exit(u.find_spec(sys.argv[1]) is None)"
+	if python == "" || exec.CommandContext(t.Context(), python, "-c", find, strings.Split(module, ".")[0]).Run() != nil {
+		t.Skipf("skipped: no %s; pip install -r testdata/servers/requirements.txt and set WEIR_TEST_PYTHON to that interpreter", module)
 	}
-	t.Skipf("skipped: no python3 with %s; pip install -r testdata/servers/requirements.txt, or set WEIR_TEST_PYTHON", module)
-	return nil
+	return startOutside(t, announce, python, append([]string{"-u", "-m", module}, args...)...)
 }
 
 // TestDatasetteServer reads a SQLite file that Datasette serves, in each of the ways it hands rows out. The first run is killed while it

@@ -172,7 +172,8 @@ func (s *Source) preview(ctx context.Context, pl *plan, in where) ([]json.RawMes
 				}
 				return err
 			}
-			cut := newCutter(&pl.def.content, pl.def.explode, nil, s.opt.TempDir, put)
+			probe := pl.def.ext.rulePages(nil)
+			cut := newCutter(&pl.def.content, pl.def.explode, probe, s.opt.TempDir, put)
 			cut.shape(pl.def)
 			cut.windows = &s.client.windows
 			defer cut.release()
@@ -181,7 +182,10 @@ func (s *Source) preview(ctx context.Context, pl *plan, in where) ([]json.RawMes
 				cut.limit = previewRows
 			}
 			d := decoder{rules: &pl.def.ext.Answer, content: pl.def.content.path, limits: &quick.limits, tempDir: s.opt.TempDir}
-			return d.each(resp.body, cut.run)
+			if err := d.each(resp.body, cut.run); err != nil {
+				return err
+			}
+			return pl.def.ext.success(answerOf(resp, cut, probe, pl.vars))
 		})
 	}
 	var err error
@@ -206,6 +210,18 @@ func (s *Source) preview(ctx context.Context, pl *plan, in where) ([]json.RawMes
 		err = nil
 	}
 	return data, err
+}
+
+// answerOf is the only answer of a preview or a check as rules see it; of a preview that had enough records, what was read so far.
+func answerOf(resp *response, cut *cutter, probe []path, base map[string]any) *answer {
+	a := &answer{
+		url: resp.Request.URL, status: resp.StatusCode, header: resp.Header, elements: cut.elements, total: int64(cut.elements), requests: 1,
+		values: map[string]json.RawMessage{}, first: cut.first, last: cut.last, base: base,
+	}
+	for i, p := range probe {
+		a.values[p.String()] = cut.probes[i]
+	}
+	return a
 }
 
 // whole reads a body of at most limit bytes.

@@ -72,3 +72,21 @@ func TestCheckOfStatus(t *testing.T) {
 		}
 	}
 }
+
+// TestExploreRules: a preview goes by the rules about answers, as a run does: a success that says it failed is no empty preview.
+func TestExploreRules(t *testing.T) {
+	body := ""
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
+	defer srv.Close()
+	s := open(t, binding(srv.URL, `{"urlParams":{"host":"$HOST","path":"/"},"contentPath":{"path":"$.data.items"},"weir":{"onResponse":[
+		{"when":"size(page.errors) > 0","do":"fail","message":"the query failed"},{"when":"page.gone == true","do":"ignore"}]}}`), nil)
+	for text, want := range map[string]string{
+		`{"errors":[{"message":"no such field"}]}`: "the query failed", `{"gone":true}`: "", `{"data":{"items":[{"id":1}]}}`: "", `{"data":{"items":[{"id":1}]},"errors":[1]}`: "the query failed",
+	} {
+		body = text
+		_, err := s.Explore(t.Context(), weir.ExploreQuery{ObjectType: "rest"})
+		if got := err != nil && strings.Contains(err.Error(), "the query failed"); got != (want != "") || !got && err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

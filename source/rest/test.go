@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -102,14 +101,7 @@ func (s *Source) check(ctx context.Context, a *attributes) error {
 				return err
 			}
 		}
-		an := &answer{
-			url: resp.Request.URL, status: resp.StatusCode, header: resp.Header, elements: cut.elements, total: int64(cut.elements), requests: 1,
-			values: map[string]json.RawMessage{}, first: cut.first, last: cut.last, base: pl.vars,
-		}
-		for i, p := range probe {
-			an.values[p.String()] = cut.probes[i]
-		}
-		return rules.judge(an)
+		return rules.judge(answerOf(resp, cut, probe, pl.vars))
 	})
 }
 
