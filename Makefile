@@ -41,6 +41,7 @@ bench: build ## the promotion and flow benchmarks beside DuckDB, and a family of
 	cd bench && $(GO) build -o ../bin/bench . && ../bin/bench promotion -rounds $${ROUNDS:-5} -rows $${RECORDS:-1000000}
 	cd bench && ../bin/bench family -records $${FAMILY:-2000}
 	cd bench && ../bin/bench flow -rounds $${ROUNDS:-3} -records $${RECORDS:-1000000} -python "$${PYTHON:-}"
+	cd bench && ../bin/bench copy -rounds $${ROUNDS:-3}
 
 docs: ## regenerate the reference pages from the code
 	$(GO) test ./mapping -run Reference -count=1 -args -update

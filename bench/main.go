@@ -1,5 +1,6 @@
 // Command bench measures Weir beside DuckDB: the promotion alone (bench promotion) and a whole flow run (bench flow);
-// and how the speed of promotions is spread over a family of mapping sets (bench family).
+// the copy beside a client that only reads bytes (bench copy); and how the speed of promotions is spread over a family of mapping sets (bench
+// family).
 package main
 
 import (
@@ -19,6 +20,8 @@ func main() {
 func run(args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
+		case "copy":
+			return copyMain(args[1:])
 		case "family":
 			return familyMain(args[1:])
 		case "flow":
@@ -27,5 +30,5 @@ func run(args []string) error {
 			return promotionMain(args[1:])
 		}
 	}
-	return errors.New("usage: bench promotion [flags] | bench flow [flags] | bench family [flags]")
+	return errors.New("usage: bench promotion [flags] | bench flow [flags] | bench family [flags] | bench copy [flags]")
 }
