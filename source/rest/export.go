@@ -35,6 +35,8 @@ type Definition struct {
 	// Job are the requests around a job: create, status, delete. Full is the definition of a run that reads everything.
 	Job  map[string]json.RawMessage
 	Full json.RawMessage
+	// Describe is the request for the fields of the records.
+	Describe json.RawMessage
 	// Streams are the names of the spec's streams.
 	Streams []string
 }
@@ -105,6 +107,13 @@ func (d *Definition) around(a *attributes) error {
 			}
 			d.Job[name] = own.raw
 		}
+	}
+	if r := a.ext.SchemaFrom; r != nil {
+		own, err := a.with(r.Request, "job", "answer", "paging", "split", "onResponse")
+		if err != nil {
+			return err
+		}
+		d.Describe = own.raw
 	}
 	if r := a.ext.Retention; r != nil && len(r.Full) > 0 {
 		own, err := a.with(r.Full, "retention")
