@@ -91,11 +91,13 @@ func (w *Lane) toWord(s record.Span, t record.Type) (uint64, bool) {
 	case t == record.Timestamp:
 		switch s.Kind() {
 		case record.SpanText:
-			us, ok := isoMicros(s.In(w.sp.Buf))
-			return uint64(us), ok
+			v := s.In(w.sp.Buf)
+			us, ok := isoMicros(v)
+			return uint64(us), ok && (!w.p.whole.zoned || !zoneless(v))
 		case record.SpanEscaped:
-			us, ok := isoMicros(w.sp.Plain(s).In(w.sp.Buf))
-			return uint64(us), ok
+			v := w.sp.Plain(s).In(w.sp.Buf)
+			us, ok := isoMicros(v)
+			return uint64(us), ok && (!w.p.whole.zoned || !zoneless(v))
 		case record.SpanNumber:
 			ms, ok := plainInt(s.In(w.sp.Buf))
 			return uint64(ms * 1000), ok && ms < maxMillis && ms > -maxMillis

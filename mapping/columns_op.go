@@ -158,12 +158,12 @@ func (o *condVec) eval(w *Lane, sel []int32, out []record.Span) {
 	yes, no := w.takeSel(), w.takeSel()
 	for _, i := range sel {
 		t, ok := w.truth(c[i])
-		if k := c[i].Kind(); o.strict && k > record.SpanNull && k != record.SpanTrue && k != record.SpanFalse {
-			ok = false
-		}
+		k := c[i].Kind()
 		switch {
 		case !ok:
 			out[i] = worst(c[i], 0)
+		case o.strict && k != record.SpanTrue && k != record.SpanFalse && !w.null(c[i]):
+			out[i] = failSpan // the condition of iif is a boolean
 		case t:
 			yes = append(yes, i)
 		default:
@@ -275,8 +275,12 @@ func (o *decodeVec) eval(w *Lane, sel []int32, out []record.Span) {
 		case record.SpanText, record.SpanEscaped:
 			k = o.find(w.sp.Plain(s).In(w.sp.Buf))
 		default:
-			out[i] = worst(s, 0)
-			continue
+			v, ok := w.value(s)
+			if !ok {
+				out[i] = worst(s, 0)
+				continue
+			}
+			k = o.alike(v)
 		}
 		sels[k] = append(sels[k], i)
 	}
@@ -289,6 +293,19 @@ func (o *decodeVec) eval(w *Lane, sel []int32, out []record.Span) {
 		}
 		w.giveSel(sels[k])
 	}
+}
+
+// alike is the position of the first key that a value which is no text equals.
+func (o *decodeVec) alike(v record.Value) int {
+	if v.IsNull() {
+		return len(o.keys)
+	}
+	for k, key := range o.keys {
+		if alike(v, record.TextOf(view(key))) {
+			return k
+		}
+	}
+	return len(o.keys)
 }
 
 func (o *decodeVec) find(t []byte) int {

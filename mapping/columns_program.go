@@ -45,17 +45,17 @@ func (s *Set) Program(target *record.Schema, shape weir.Shape) (*Program, error)
 // NewPassThrough is the program of a flow without a mapping set: every field of the target takes the member of its name. Members
 // that the target does not have are dropped and counted as warnings.
 func NewPassThrough(target *record.Schema, shape weir.Shape) (*Program, error) {
-	return passThrough(target, shape, false)
+	return passThrough(target, shape, false, false)
 }
 
 // NewStrict is the program of uploaded rows (schema-catalog-data §4.7): a pass-through in which a value that cannot become its field's
 // type rejects the row instead of being left out, and in which values are taken only as the types they have. Constraints that a row
-// breaks have the codes of the DCVS family.
-func NewStrict(target *record.Schema) (*Program, error) {
-	return passThrough(target, weir.Shape{}, true)
+// breaks have the codes of the DCVS family. With zoned, a text with a time of day and no zone is no date-time (Q43); else it is UTC.
+func NewStrict(target *record.Schema, zoned bool) (*Program, error) {
+	return passThrough(target, weir.Shape{}, true, zoned)
 }
 
-func passThrough(target *record.Schema, shape weir.Shape, strict bool) (*Program, error) {
+func passThrough(target *record.Schema, shape weir.Shape, strict, zoned bool) (*Program, error) {
 	set := &Set{}
 	for i := range target.Fields {
 		name := string(record.AppendName(nil, target.Fields[i].Name))
@@ -65,7 +65,7 @@ func passThrough(target *record.Schema, shape weir.Shape, strict bool) (*Program
 	if err != nil {
 		return nil, err
 	}
-	t.strict = strict
+	t.strict, t.zoned = strict, zoned
 	p := newProgram(t)
 	p.unknown, p.plan.CountUnknown = true, true
 	return p, nil
@@ -192,7 +192,7 @@ func (b *programBuilder) tree(n *targetNode) {
 // part is the general path for some rules that write at or below a node.
 func (b *programBuilder) part(rules []*rule, n *targetNode) *part {
 	whole := b.p.whole
-	sub := &Transformer{wrapper: whole.wrapper, allowNull: whole.allowNull, strict: whole.strict, rules: whole.rules}
+	sub := &Transformer{wrapper: whole.wrapper, allowNull: whole.allowNull, strict: whole.strict, zoned: whole.zoned, rules: whole.rules}
 	mine := map[int]bool{}
 	for _, r := range rules {
 		mine[r.mapping] = true

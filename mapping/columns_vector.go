@@ -301,7 +301,7 @@ func (w *Lane) null(s record.Span) bool {
 	return s.Nullish() || s.Kind() == spanAside && w.aside[s.Off()].IsNull()
 }
 
-// truth is a value in a boolean position; ok is false if only the general path can tell.
+// truth is a value in a boolean position; ok is false if it is no value.
 func (w *Lane) truth(s record.Span) (yes, ok bool) {
 	switch s.Kind() {
 	case record.SpanAbsent, record.SpanNull, record.SpanFalse:
@@ -314,8 +314,11 @@ func (w *Lane) truth(s record.Span) (yes, ok bool) {
 		t := w.sp.Plain(s)
 		return w.truth(t)
 	case record.SpanNumber:
-		zero, ok := zeroNumber(s.In(w.sp.Buf))
-		return !zero, ok
+		if zero, ok := zeroNumber(s.In(w.sp.Buf)); ok {
+			return !zero, true
+		}
+		v, ok := w.value(s)
+		return truth(v), ok
 	case spanAside:
 		return truth(w.aside[s.Off()]), true
 	}

@@ -33,6 +33,7 @@ type converter struct {
 	// strict takes a value only as the type it has (schema-catalog-data §1.8): no fraction is an integer, no boolean is text, no single
 	// value is a list.
 	strict bool
+	zoned  bool // a date-time in text needs a zone (schema-catalog-data Q43)
 	report func(path string, v record.Value, err error)
 }
 
@@ -57,6 +58,9 @@ func (c *converter) convert(v record.Value, f *record.Field, path string) (recor
 	case record.Boolean:
 		return toBoolean(v, f)
 	case record.Date, record.Timestamp:
+		if c.zoned && f.Type == record.Timestamp && v.Kind() == record.KindText && zoneless(v.Text()) {
+			return v, cannot(v, f, "'%s' has no time zone; write Z or an offset such as +02:00", show(v.Text()))
+		}
 		return toDate(v, f)
 	case record.List:
 		return c.list(v, f, path)

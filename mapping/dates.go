@@ -116,6 +116,28 @@ func isoSeconds(s string) (sec, ns int, rest string, ok bool) {
 	return sec, ns, s[n:], n > 1
 }
 
+// zoneless reports whether a text has a time of day without a zone. A day alone has no time of day.
+func zoneless[T string | []byte](text T) bool {
+	at := 0
+	for at < len(text) && text[at] != ':' {
+		at++
+	}
+	if at == len(text) || text[len(text)-1] == 'Z' {
+		return false
+	}
+	for ; at < len(text); at++ {
+		switch c := text[at] | 0x20; {
+		case text[at] == '+', text[at] == '-', text[at] == '[':
+			return false
+		case (c == 'a' || c == 'p') && at+1 < len(text) && text[at+1]|0x20 == 'm': // AM and PM are no zone
+			at++
+		case c >= 'a' && c <= 'z':
+			return false
+		}
+	}
+	return true
+}
+
 // isoZone reads the zone of an ISO form. fixed is the offset when one is written; loc is the zone of the value.
 func isoZone(s string) (loc, fixed *time.Location, ok bool) {
 	region := ""

@@ -25,8 +25,10 @@ func TestStrictRejects(t *testing.T) {
 			{Name: "t", Type: record.List, Elem: &record.Field{Name: "element", Type: record.String}},
 			{Name: "z", Type: record.String},
 		}},
+		{Name: "w", Type: record.Timestamp},
+		{Name: "ws", Type: record.List, Elem: &record.Field{Name: "element", Type: record.Timestamp}},
 	}}
-	p, err := NewStrict(target)
+	p, err := NewStrict(target, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +48,10 @@ func TestStrictRejects(t *testing.T) {
 		{`{"id":"1","o":{"l":{"k":"a"}}}`, "INGEST-1554-400! o.l #/o/l: expected type: JSONArray, found: JSONObject"},
 		{`{"id":"1","o":{"l":[{"k":"a"},{"q":1}]}}`, "INGEST-1555-400 o.l[1].k #/o/l/1: required key [k] not found"},
 		{`{"id":"1","o":{"z":["a"]}}`, "INGEST-1554-400! o.z #/o/z: expected type: String, found: JSONArray"},
+		{`{"id":"1","w":"2031-03-04T10:11:12Z","ws":["2031-03-04T10:11:12.5+02:00","2031-03-04","2031-03-04T10:11Z",1930385472000]}`, ""},
+		{`{"id":"1","w":"2031-03-04T10:11:12"}`, "INGEST-1554-400! w #/w: expected type: String, found: String ('2031-03-04T10:11:12' has no time zone; write Z or an offset such as +02:00)"},
+		{`{"id":"1","w":"2031-03-04\u005410:11:12.5"}`, "INGEST-1554-400! w #/w: expected type: String, found: String ('2031-03-04T10:11:12.5' has no time zone; write Z or an offset such as +02:00)"},
+		{`{"id":"1","ws":["2031-03-04T10:11:12Z","2031-03-04 10:11:12"]}`, "INGEST-1554-400! ws #/ws: expected type: String, found: String ('2031-03-04 10:11:12' has no time zone; write Z or an offset such as +02:00)"},
 		{`{"id":"1","o":"text"}`, "INGEST-1554-400! o #/o: expected type: JSONObject, found: String"},
 	} {
 		w := p.NewLane("run", time.Time{})

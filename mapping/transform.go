@@ -62,6 +62,7 @@ type Transformer struct {
 	wrapper   string
 	allowNull bool
 	strict    bool   // see NewStrict
+	zoned     bool   // see NewStrict
 	rules     []rule // in the order of mappings
 	order     []int  // rules in the order they are written: shallow destinations first
 }

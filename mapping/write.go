@@ -34,7 +34,7 @@ type cell struct {
 
 // convert converts a value to the mapping's target: as a whole, or element by element where the destination has wildcards. One bad element fails the column.
 func (w *writer) convert(r *rule, v record.Value) (record.Value, error) {
-	c := converter{strict: w.t.strict, report: func(path string, _ record.Value, err error) { w.warn(r, path, err) }}
+	c := converter{strict: w.t.strict, zoned: w.t.zoned, report: func(path string, _ record.Value, err error) { w.warn(r, path, err) }}
 	return w.convertLevel(&c, r, v, r.dest.Wildcards())
 }
 
