@@ -600,7 +600,7 @@ func parentAttributes(r *request) *object {
 	if !ok {
 		w = &object{}
 	}
-	w = w.without("key", "check", "schemaFrom", "retention")
+	w = w.without("key", "check", "schemaFrom", "retention", "fields")
 	if w == nil {
 		w = &object{}
 	}

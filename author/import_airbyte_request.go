@@ -480,9 +480,75 @@ func (a *airbyte) unused() {
 	}
 }
 
-// properties reads a list of fields that has to be asked for.
-func (a *airbyte) properties(p *node, _ *object, _ *request) {
-	a.l.drop(p, or(memberText(p, "type"), "query_properties"), "lists of fields are not cut into chunks; name the fields in a parameter")
+// properties reads a list of fields that has to be asked for, at a place of the request.
+func (a *airbyte) properties(p *node, at *object, r *request) {
+	lose := func(why string) {
+		a.l.drop(p, or(memberText(p, "type"), "query_properties"), "%s", why)
+	}
+	chunks := p.get("property_chunking")
+	merge := chunks.get("record_merge_strategy")
+	keys := texts(merge.get("key"))
+	each := atoi(chunks.str("property_limit"))
+	list := or2(p.get("property_list"), p)
+	switch {
+	case at == nil:
+		lose("where the fields go is not told; name them in a parameter")
+		return
+	case chunks == nil:
+		each = 500
+	case chunks.str("property_limit_type") != "property_count" || each <= 0:
+		lose("fields are counted, not their characters")
+		return
+	case len(keys) > 1:
+		lose("answers are put together by one member of the records")
+		return
+	}
+	p.str("type")
+	chunks.str("type")
+	merge.str("type")
+	if s := p.get("property_selector"); s != nil {
+		a.l.note(s, true, "property_selector", "all fields are asked for")
+	}
+	always := texts(p.get("always_include_properties"))
+	names := []string{}
+	if list.kind == listNode {
+		for _, n := range list.list() {
+			names = append(names, a.template(n, "property_list"))
+		}
+	}
+	if chunks == nil && len(names) > 0 && at.str("query") != "" {
+		r.query.set(at.str("query"), strings.Join(append(always, names...), ","))
+		return
+	}
+	rules := obj("each", each, "key", "$"+member(or(strings.Join(keys, ""), "id")), "inject", at)
+	if len(names) > 0 {
+		rules.set("names", names)
+	} else if !a.propertiesFrom(list, r) {
+		lose("the list of fields is not carried over")
+		return
+	}
+	if len(always) > 0 {
+		rules.set("always", always)
+	}
+	r.ext(rules.ordered("names", "each", "always", "key", "inject"), "fields")
+}
+
+// propertiesFrom reads fields that the source itself lists.
+func (a *airbyte) propertiesFrom(n *node, r *request) bool {
+	if n.str("type") != "PropertiesFromEndpoint" {
+		return false
+	}
+	own, _, ok := a.retrieve(&node{kind: objectNode, line: n.line, at: n.at, names: []string{"retriever"}, values: []*node{n.get("retriever")}}, 1, a.cur.name+" fields")
+	if !ok {
+		return false
+	}
+	content, _ := own.content.(string)
+	names := []string{}
+	for _, m := range n.get("property_field_path").list() {
+		names = append(names, a.template(m, "property_field_path"))
+	}
+	r.ext(obj("request", parentAttributes(own), "fields", content, "name", pathIn(names)), "schemaFrom")
+	return true
 }
 
 // value writes a template over answers or records as CEL.

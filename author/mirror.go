@@ -53,6 +53,7 @@ type mirror struct {
 	unknown  int            // requests to no resource
 	facts    map[string]map[string]any
 	jobs     *jobMirror
+	fields   *fieldsMirror
 }
 
 // call is one request as the mirror saw it.
@@ -103,7 +104,7 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if m.gate.serve(w, q) {
 		return
 	}
-	if m.jobs.serve(m, w, q, &c) {
+	if m.jobs.serve(m, w, q, &c) || m.fields.serve(m, w, q, &c) {
 		return
 	}
 	if m.find(q); q.res == nil {
@@ -428,6 +429,9 @@ func (m *mirror) view(q *inquiry) *view {
 	}
 	v.to = min(v.from+size, len(v.selected))
 	v.id = v.walk + "|" + strconv.Itoa(v.from)
+	if text, ok := q.value(q.res.share); ok {
+		v.id += "|" + text
+	}
 	v.more = v.to < len(v.selected)
 	if v.from < len(v.selected) && m.spare && q.res.canSpare() {
 		v.more = true

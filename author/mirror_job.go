@@ -186,3 +186,49 @@ func (j *jobMirror) answer(done bool) map[string]any {
 	out, _ := tree.(map[string]any)
 	return out
 }
+
+// fieldsMirror answers the request for the fields of the records. Nil is a source that is not asked.
+type fieldsMirror struct {
+	at     *resource
+	fields []rest.Step
+	name   []rest.Step
+}
+
+func newFieldsMirror(rules *node, raw json.RawMessage, f *filler, open []string) (*fieldsMirror, error) {
+	out := &fieldsMirror{}
+	var err error
+	if out.at, err = readResource(raw, f, open); err != nil {
+		return nil, err
+	}
+	if out.fields, err = rest.ParsePath(rules.str("fields")); err != nil {
+		return nil, err
+	}
+	for n := len(out.fields); n > 0 && out.fields[n-1].Kind == "each"; n-- {
+		out.fields = out.fields[:n-1]
+	}
+	out.name, err = rest.ParsePath(rules.str("name"))
+	return out, err
+}
+
+// serve answers a request for the fields; false for everything else.
+func (d *fieldsMirror) serve(m *mirror, w http.ResponseWriter, q *inquiry, c *call) bool {
+	if d == nil || d.at.method != q.r.Method || !d.at.path.MatchString(q.r.URL.EscapedPath()) || m.levels[len(m.levels)-1].path.String() == d.at.path.String() {
+		return false
+	}
+	if !m.gate.allows(q) {
+		m.refused++
+		c.status = http.StatusUnauthorized
+		m.calls = append(m.calls, *c)
+		refuse(w, http.StatusUnauthorized, "the credentials are not valid")
+		return true
+	}
+	list := []any{}
+	for _, name := range []string{serialName, "note"} {
+		list = append(list, setIn(nil, d.name, name))
+	}
+	c.status, c.answer, c.answerType = http.StatusOK, mustJSON(setIn(nil, d.fields, list)), "application/json"
+	m.calls = append(m.calls, *c)
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(c.answer)
+	return true
+}

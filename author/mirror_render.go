@@ -116,6 +116,9 @@ func (m *mirror) element(q *inquiry, i int) map[string]any {
 	}
 	serial := m.family(q) + row.serial
 	e := any(map[string]any{})
+	if len(res.id) > 0 {
+		e = setIn(e, res.id, serial)
+	}
 	for name, v := range res.fields {
 		e = setIn(e, steps(name), v)
 	}

@@ -61,6 +61,8 @@ type resource struct {
 	lift   []rest.Step // where the record stands that takes the place of the whole
 	newest bool        // the newest records come first
 	link   bool        // the address of the result comes from a job
+	share  locus       // where the fields of a share are named; its records have a key
+	id     []rest.Step
 }
 
 // windowModel says where the bounds of a window show in a request.

@@ -139,8 +139,17 @@ func (m *letModel) bounds(q *inquiry) (start, end time.Time, text string) {
 	return start, end, g[0]
 }
 
-// readPrepare looks for changes that leave nothing of a record but what stands inside it.
-func (r *resource) readPrepare(w *node) error {
+// readPrepare looks for shares of fields, and for changes that leave nothing of a record but what stands inside it.
+func (r *resource) readPrepare(w *node) (err error) {
+	if f := w.get("fields"); f != nil {
+		if r.share, err = readLocus(f.get("inject")); err != nil {
+			return err
+		}
+		if r.id, err = rest.ParsePath(f.str("key")); err != nil {
+			return err
+		}
+		r.id = r.inner(r.id)
+	}
 	for _, p := range w.get("prepare").list() {
 		l := p.get("lift")
 		if l.str("alone") != "true" || len(r.explode) > 0 {

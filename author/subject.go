@@ -27,7 +27,8 @@ type subject struct {
 	base, mid, end time.Time
 	step           time.Duration
 
-	job  *node
+	job, describe *node
+
 	def  *rest.Definition
 	open []string
 }
@@ -35,10 +36,15 @@ type subject struct {
 // mirror makes an upstream of the subject.
 func (s *subject) mirror() (*mirror, error) {
 	m := newMirror(s.levels, s.gate, &clock{now: s.end.Add(time.Minute)})
+	var err error
+	if s.describe != nil {
+		if m.fields, err = newFieldsMirror(s.describe, s.def.Describe, s.fill, s.open); err != nil {
+			return nil, err
+		}
+	}
 	if s.job == nil {
 		return m, nil
 	}
-	var err error
 	m.jobs, err = newJobMirror(s.job, s.def, s.fill, s.open)
 	return m, err
 }
@@ -245,9 +251,9 @@ func (s *subject) read(def *rest.Definition) error {
 		}
 		s.own().alts = append(s.own().alts, full)
 	}
+	s.def, s.open, s.job, s.describe = def, open, job, own.path("weir", "schemaFrom")
 	if job != nil {
 		s.own().link = job.str("link") != ""
-		s.job, s.def, s.open = job, def, open
 	}
 	return nil
 }
