@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"weir"
 	"weir/lake"
@@ -56,7 +57,7 @@ func (e *Engine) compact(ctx context.Context, id Ident) error {
 // version: the files stay good. [weir.ErrConflict] if one of the small files is no longer in the table.
 func (e *Engine) publishMerged(ctx context.Context, id Ident, t *lake.Table, small, merged []lake.DataFile) error {
 	for {
-		location, err := t.Rewrite(ctx, small, merged, map[string]string{"weir.merged-files": fmt.Sprint(len(small))})
+		location, err := t.Rewrite(ctx, small, merged, map[string]string{"weir.merged-files": strconv.Itoa(len(small))})
 		if err != nil {
 			return err
 		}

@@ -156,7 +156,7 @@ func (u *upload) promote(ctx context.Context) error {
 	if u.free {
 		schema = withoutChecks(schema)
 	}
-	program, err := mapping.NewStrict(schema)
+	program, err := mapping.NewStrict(schema, u.format().Format == "json" && !u.free) // texts of CSV files without a zone are UTC (Q43)
 	if err != nil {
 		return err
 	}

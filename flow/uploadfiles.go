@@ -18,10 +18,7 @@ const maxFiles = 25000
 // stage turns the uploaded files into stage parts, in the order of their paths.
 func (u *upload) stage(ctx context.Context, schema *record.Schema) (parts []lake.Part, err error) {
 	u.names, u.files, u.bytes = map[string]string{}, 0, 0
-	format := weir.InputFormat{Format: "parquet"}
-	if u.batch.InputFormat != nil {
-		format = *u.batch.InputFormat
-	}
+	format := u.format()
 	dir := lake.UploadDir(u.Batch) + "files/"
 	for f, err := range u.e.Lake.Bucket().List(ctx, dir) {
 		if err != nil {
@@ -46,13 +43,23 @@ func (u *upload) stage(ctx context.Context, schema *record.Schema) (parts []lake
 	return parts, nil
 }
 
+// format is the format of the batch's files.
+func (u *upload) format() weir.InputFormat {
+	if u.batch.InputFormat == nil {
+		return weir.InputFormat{Format: "parquet"}
+	}
+	f := *u.batch.InputFormat
+	f.Format = strings.ToLower(f.Format)
+	return f
+}
+
 func (u *upload) stageFile(ctx context.Context, object, name string, format weir.InputFormat, schema *record.Schema) (part lake.Part, err error) {
 	w, err := u.e.Lake.NewPart(ctx, u.Batch, int(u.files))
 	if err != nil {
 		return part, err
 	}
 	defer w.Abort()
-	convert := ingest.Formats[strings.ToLower(format.Format)]
+	convert := ingest.Formats[format.Format]
 	if convert == nil {
 		return part, weir.Errorf("INGEST-1000-400", "The format %q of batch %s is not known.", format.Format, u.Batch)
 	}

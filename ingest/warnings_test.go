@@ -17,7 +17,8 @@ const warnings = "row_warnings/conversion_warnings_0.json"
 // TestPromoteKeepsWarnedRows looks at the lines of rows whose columns were nullified: the record as it came, what is missing and why, and its number.
 func TestPromoteKeepsWarnedRows(t *testing.T) {
 	s := &record.Schema{Fields: []record.Field{
-		{Name: "_id", Type: record.String, Required: true}, {Name: "age", Type: record.Int},
+		{Name: "_id", Type: record.String, Required: true},
+		{Name: "age", Type: record.Int},
 		{Name: "o", Type: record.Struct, Fields: []record.Field{{Name: "n", Type: record.Long}}},
 	}}
 	const set = `{"mappings":[
