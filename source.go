@@ -93,6 +93,14 @@ type Chunk struct {
 	URL string
 }
 
+// Sweep is how deletes are found in a source that does not tell them: its keys are listed every so often.
+type Sweep struct {
+	// Every is the time between two listings; 0 lists in each run.
+	Every time.Duration
+	// AtMost is the share of the keys that may be gone at once; more is taken for a fault of the listing.
+	AtMost float64
+}
+
 // Shape tells the mapping how records of a source look (flow-service §6.6).
 type Shape struct {
 	// Wrapper is the member that wraps a record ("" for unwrapped): a source path whose first segment is absent is looked up inside it.

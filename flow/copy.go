@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"weir"
@@ -24,20 +25,25 @@ func (e *Engine) copyStep(ctx context.Context, r *running) error {
 			return err
 		}
 	}
+	src, err := e.openSource(ctx, r, &pr.Plan)
+	if err != nil && !pr.Copy.Done {
+		return sourceFault(err)
+	}
 	if !pr.Copy.Done {
-		src, err := e.openSource(ctx, r, &pr.Plan)
-		if err != nil {
-			return sourceFault(err)
-		}
 		pr.Copy.Shape = src.Shape()
-		if err := e.copyPages(ctx, r, &pr, src); err != nil {
+		if err := e.copyInto(ctx, r, &pr, &pr.Copy, src.Pages(ctx, pr.Plan.Window.times(), pr.Copy.Next)); err != nil {
 			return err
 		}
 		if pr.Copy.Done {
 			e.silence(ctx, &pr, src)
 		}
 	}
-	if !pr.Copy.Done { // asked to stop at a checkpoint
+	if pr.Copy.Done && src != nil {
+		if err := e.findDeleted(ctx, r, &pr, src); err != nil {
+			return err
+		}
+	}
+	if !pr.Copy.Done || pr.Sweep != nil && !pr.Sweep.Done { // asked to stop at a checkpoint
 		return store.Snooze(time.Second)
 	}
 	return e.checkpoint(ctx, r, &pr,
@@ -59,6 +65,7 @@ func (e *Engine) freeze(ctx context.Context, r *running, pr *progress) error {
 			return err
 		}
 		pr.Copy.Next, pr.Copy.Past = st.Cursor, st.Past
+		pr.Known, pr.SweptAt = st.Keys, st.Swept
 		if err := pr.save(tx, r.Run); err != nil {
 			return err
 		}
@@ -142,13 +149,11 @@ func (e *Engine) openSource(ctx context.Context, r *running, p *plan) (src Sourc
 	return e.Open(ctx, b)
 }
 
-// copyPages pulls pages into stage parts until the source is exhausted or the process is asked to stop.
-func (e *Engine) copyPages(ctx context.Context, r *running, pr *progress, src Source) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	c := &copier{e: e, r: r, pr: pr, at: pr.Copy}
+// copyInto pulls pages into stage parts until the source is exhausted or the process is asked to stop.
+func (e *Engine) copyInto(ctx context.Context, r *running, pr *progress, into *copied, pages iter.Seq2[weir.Chunk, error]) error {
+	c := &copier{e: e, r: r, pr: pr, into: into, at: *into}
 	defer c.abort()
-	for chunk, err := range src.Pages(ctx, pr.Plan.Window.times(), pr.Copy.Next) {
+	for chunk, err := range pages {
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -164,7 +169,7 @@ func (e *Engine) copyPages(ctx context.Context, r *running, pr *progress, src So
 		if err := c.endPage(ctx, chunk); err != nil {
 			return err
 		}
-		if pr.Copy.Done || r.drain.Err() != nil {
+		if into.Done || r.drain.Err() != nil {
 			return nil
 		}
 	}
@@ -174,11 +179,12 @@ func (e *Engine) copyPages(ctx context.Context, r *running, pr *progress, src So
 	return weir.Errorf("CONNECTOR-1101-500", "the source ended in the middle of a page")
 }
 
-// copier writes pages to the stage. at counts what was read; pr.Copy what is durable.
+// copier writes pages to the stage. at counts what was read; into, a part of pr, what is durable.
 type copier struct {
 	e     *Engine
 	r     *running
 	pr    *progress
+	into  *copied
 	at    copied
 	part  *lake.PartWriter
 	begun time.Time
@@ -254,7 +260,7 @@ func (c *copier) endPage(ctx context.Context, end weir.Chunk) error {
 		}
 		c.part = nil
 	}
-	c.pr.Copy = c.at
+	*c.into = c.at
 	if err := c.e.checkpoint(ctx, c.r, c.pr, c.progressReport); err != nil {
 		return err
 	}

@@ -103,6 +103,9 @@ func (e *Engine) commit(tx *store.Tx, r *running, pr *progress) error {
 		if pr.Copy.Resume != nil {
 			st.Cursor = pr.Copy.Resume
 		}
+		if pr.Sweep != nil {
+			st.Keys, st.Swept = pr.Sweep.Known, pr.Sweep.At
+		}
 		if pr.counts() {
 			st.Past = st.Past.after(pr.Copy.Records)
 		}
@@ -183,6 +186,9 @@ func (e *Engine) lastRun(tx *store.Tx, job runJob, pr *progress, status string) 
 // sweepStep removes what only the run needed: its stage and its checkpoints. It is a job of its own, enqueued with the run's end, so
 // that it is not lost when the process dies in between.
 func (e *Engine) sweepStep(ctx context.Context, r *running) error {
+	if err := e.dropKeys(ctx, r); err != nil {
+		return fmt.Errorf("remove keys of run %s: %w", r.Run, err)
+	}
 	if err := e.Lake.DropStage(ctx, r.Run); err != nil {
 		return fmt.Errorf("remove stage of run %s: %w", r.Run, err)
 	}

@@ -55,6 +55,7 @@ func (e *Engine) Maintain(ctx context.Context) error {
 		e.dropOld(ctx, "exports/", now.Add(-exportAge)),
 		e.dropOld(ctx, "meta/", now.Add(-diagnosticsAge)),
 		e.forgetRejected(ctx, now.Add(-diagnosticsAge)),
+		e.forgetKeys(ctx, now.Add(-strayAge)),
 		e.dropOld(ctx, "uploads/", now.Add(-2*abandonAge)),
 		e.dropTemporary(ctx, now),
 	)

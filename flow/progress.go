@@ -73,6 +73,10 @@ type progress struct {
 	Plan     plan      `json:"plan"`
 	Copy     copied    `json:"copy"`
 	Promoted *promoted `json:"promoted,omitempty"`
+	Sweep    *swept    `json:"sweep,omitempty"`
+	// Known and SweptAt are Keys and Swept of the flow when the run began.
+	Known   []string `json:"known,omitempty"`
+	SweptAt int64    `json:"sweptAt,omitempty"`
 
 	step int // the last step that is durable
 }

@@ -24,6 +24,9 @@ type state struct {
 	// Cursor is where the next run goes on in a source that is a change feed ([weir.Chunk.Resume]); it moves with the watermark.
 	Cursor weir.Checkpoint `json:"cursor,omitempty"`
 	Past   past            `json:"past,omitzero"`
+	// Keys are the files with the keys of what was read, Swept is when those of the source were listed last; see keySweep.
+	Keys  []string `json:"keys,omitempty"`
+	Swept int64    `json:"swept,omitempty"`
 }
 
 func millis(t time.Time) int64 {

@@ -165,6 +165,14 @@ func (a *attributes) check(at string) []weir.Finding {
 		e.path(def.path)
 		out = append(out, findings(at+"/urlParams/path", e.bad)...)
 	}
+	if d := a.ext.Deletes; d != nil {
+		where := at + "/weir/deletes/sweep"
+		if own, err := a.swept(); err != nil {
+			out = append(out, findings(where, err)...)
+		} else {
+			out = append(out, own.check(where)...)
+		}
+	}
 	if r := a.ext.Retention; r != nil && len(r.Full) > 0 {
 		where := at + "/weir/retention/full"
 		if own, err := a.with(r.Full, "retention"); err != nil {

@@ -34,6 +34,7 @@ type extension struct {
 	Explode    string                     `json:"explodeEmpty"` // drop (default) or keep
 	Retention  *retentionRules            `json:"retention"`
 	Fields     *fieldRules                `json:"fields"`
+	Deletes    *deleteRules               `json:"deletes"`
 	// Conditional asks for the first page only if it has changed since the run before.
 	Conditional bool              `json:"conditional"`
 	Prepare     []prepareRule     `json:"prepare"`
@@ -239,7 +240,7 @@ func parseExtension(raw json.RawMessage) (*extension, error) {
 	if err := d.Decode(x); err != nil {
 		return nil, weir.Errorf("CONNECTOR-1312-400", "attributes.weir cannot be read: %w", err)
 	}
-	for _, step := range []func() error{x.compilePaging, x.compileRules, x.compileRecords, x.compileParts, x.compileJob, x.compileSchema, x.compileVersions, x.compileFields, x.compilePrepare, x.compileKey, x.compileLet} {
+	for _, step := range []func() error{x.compilePaging, x.compileRules, x.compileRecords, x.compileParts, x.compileJob, x.compileSchema, x.compileVersions, x.compileFields, x.compilePrepare, x.compileKey, x.compileDeletes, x.compileLet} {
 		if err := step(); err != nil {
 			return nil, err
 		}

@@ -354,11 +354,16 @@ func (s *Source) Shape() weir.Shape {
 	if err != nil {
 		return weir.Shape{}
 	}
-	out := weir.Shape{Whole: a.whole()}
-	if sel, _, err := parseSelector("contentPath", a.ContentPath, &expander{params: s.params}); err == nil && sel != nil && sel.wrap {
-		out.Wrapper = sel.wrapper
+	return weir.Shape{Whole: a.whole(), Wrapper: a.wrapper(s.params)}
+}
+
+// wrapper is the member that wraps the records, "" for none.
+func (a *attributes) wrapper(p *params) string {
+	sel, _, err := parseSelector("contentPath", a.ContentPath, &expander{params: p})
+	if err != nil || sel == nil || !sel.wrap {
+		return ""
 	}
-	return out
+	return sel.wrapper
 }
 
 // whole reports whether a source gives everything in every run: nothing in its definition looks at the window or at a

@@ -219,7 +219,7 @@ func TestVersionChecks(t *testing.T) {
 		`{"conditional":true,"partition":[{"values":[1],"as":"p"}]}`:                  "partition",
 		`{"conditional":true,"cursor":{"start":"2020","step":"P1D"}}`:                 "cursor",
 		`{"retention":{"keeps":"one month"}}`:                                         "retention.keeps",
-		`{"retention":{}}`:                                                            "/weir/retention/keeps",
+		`{"retention":{}}`:                                                            "retention",
 		`{"retention":{"keeps":"P1D","full":{"paginationParams":{"type":"OFFSET"}}}}`: "/weir/retention/full",
 		`{"onResponse":[{"status":410,"do":"restart"}]}`:                              "/weir/onResponse/0/do",
 	} {
