@@ -47,6 +47,7 @@ var catalogRoutes = []route{
 	{"PATCH", "/batches/{id}", patchBatch, access{}},
 	{"DELETE", "/batches/{id}", deleteBatch, access{}},
 	{"GET", "/lastBatches", lastBatches, access{}},
+	{"GET", "/ttl/{id}", getExpiration, access{}},
 
 	{"GET", "/accounts", emptyCollection, access{}},
 	{"GET", "/accounts/{id}", noLegacyObject, access{}},

@@ -416,3 +416,37 @@ func observedField(f *record.Field) object {
 		return o
 	}
 }
+
+// The bounds of a dataset's rowExpiration.ttlValue that clients are told before they set it. Weir stores the value and removes no rows by it.
+const (
+	leastExpiration = "P30D"
+	mostExpiration  = "P10Y"
+)
+
+// getExpiration is GET /ttl/{id}: what may be set as a dataset's row expiration, and what is set. Nothing expires by default.
+func getExpiration(c *call) (reply, error) {
+	expiry := object{}.set("minValue", leastExpiration).set("maxValue", mostExpiration)
+	err := c.view(func(tx *store.Tx) error {
+		d, err := c.get(tx, weir.KindDataset, c.param("id"))
+		if err != nil {
+			return err
+		}
+		var body struct {
+			Extensions struct {
+				Lake struct {
+					Expiration struct {
+						TTL string `json:"ttlValue"`
+					} `json:"rowExpiration"`
+				} `json:"adobe_lakeHouse"`
+			} `json:"extensions"`
+		}
+		if err := d.Read(&body); err != nil {
+			return err
+		}
+		if ttl := body.Extensions.Lake.Expiration.TTL; ttl != "" {
+			expiry = expiry.set("ttlValue", ttl)
+		}
+		return nil
+	})
+	return ok(object{}.set("extensions", object{}.set("adobe_lakeHouse", object{}.set("rowExpiration", expiry)))), err
+}

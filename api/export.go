@@ -76,6 +76,16 @@ func (c *call) exportedBatch(tx *store.Tx, id string) (d *weir.Doc, b weir.Batch
 	return d, b, d.Read(&b)
 }
 
+// batchOfPath is the batch that the path names.
+func (c *call) batchOfPath() (id string, b weir.Batch, err error) {
+	id = c.param("id")
+	err = c.view(func(tx *store.Tx) (err error) {
+		_, b, err = c.exportedBatch(tx, id)
+		return err
+	})
+	return id, b, err
+}
+
 // exportEntry is one line of a listing: its name for start=<name>, and what clients see.
 type exportEntry struct {
 	name string
@@ -215,12 +225,7 @@ func exportFile(c *call) (reply, error) {
 
 // exportFailed lists the rows of a failed batch that were rejected, as part files, or sends one of them.
 func exportFailed(c *call) (reply, error) {
-	id := c.param("id")
-	var b weir.Batch
-	err := c.view(func(tx *store.Tx) (err error) {
-		_, b, err = c.exportedBatch(tx, id)
-		return err
-	})
+	id, b, err := c.batchOfPath()
 	if err != nil {
 		return reply{}, err
 	}
@@ -271,12 +276,7 @@ func (c *call) metaFiles(batch, below string) ([]blob.Info, error) {
 
 // exportMeta lists a folder of a batch's diagnostics, or sends a file of them (§3.4). There is none unless diagnostics were on.
 func exportMeta(c *call) (reply, error) {
-	id := c.param("id")
-	var b weir.Batch
-	err := c.view(func(tx *store.Tx) (err error) {
-		_, b, err = c.exportedBatch(tx, id)
-		return err
-	})
+	id, b, err := c.batchOfPath()
 	if err != nil {
 		return reply{}, err
 	}

@@ -23,12 +23,17 @@ var importRoutes = []route{
 	{"PATCH", "/batches/{id}/datasets/{dataset}/files/{path...}", patchUpload, access{limit: maxUpload}},
 	{"HEAD", "/batches/{id}/datasets/{dataset}/files/{path...}", headUpload, access{}},
 	{"GET", "/batches/{id}/datasets/{dataset}/preview", previewUpload, access{}},
+	{"POST", "/collection/{inlet}", noInlet, access{open: true}},
+	{"POST", "/collection/batch/{inlet}", noInlet, access{open: true}},
 }
 
 const importBase = "/data/foundation/import"
 
 // inputFormats are the formats of uploaded files.
 var inputFormats = []string{"csv", "json", "parquet"}
+
+// noInlet is what streaming collection answers: there are no inlets here, so every one is unknown (§0.1).
+func noInlet(c *call) (reply, error) { return reply{}, c.unknown("inlets", c.param("inlet")) }
 
 // createImportBatch is POST /batches: the new batch itself is the answer.
 func createImportBatch(c *call) (reply, error) {

@@ -231,20 +231,13 @@ func createDescriptor(c *call) (reply, error) {
 	if err := c.container(); err != nil {
 		return reply{}, err
 	}
-	body, err := c.jsonBody()
-	if err != nil {
-		return reply{}, err
-	}
-	var out json.RawMessage
-	err = c.writing(func(r *registry) error {
+	return c.written(201, func(r *registry, body json.RawMessage) (json.RawMessage, error) {
 		d, err := r.insertDescriptor(body)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		out, err = r.showDescriptor(d, false)
-		return err
+		return r.showDescriptor(d, false)
 	})
-	return reply{status: 201, body: out}, err
 }
 
 // putDescriptor is PUT /tenant/descriptors/{id}: the body replaces the descriptor, the answer is the whole new one (Q11).
@@ -252,33 +245,26 @@ func putDescriptor(c *call) (reply, error) {
 	if err := c.container(); err != nil {
 		return reply{}, err
 	}
-	body, err := c.jsonBody()
-	if err != nil {
-		return reply{}, err
-	}
-	var out json.RawMessage
-	err = c.writing(func(r *registry) error {
+	return c.written(200, func(r *registry, body json.RawMessage) (json.RawMessage, error) {
 		d, err := r.descriptor()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		raw, err := r.prepareDescriptor(body, d.ID)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if identityOf(d.Body) != identityOf(raw) {
 			if err := r.keepsIdentity(d, "XDM-1528-400"); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		d.Body = raw
 		if err := r.tx.Update(d, c.Actor); err != nil {
-			return err
+			return nil, err
 		}
-		out, err = r.showDescriptor(d, false)
-		return err
+		return r.showDescriptor(d, false)
 	})
-	return ok(out), err
 }
 
 // identityOf is what a primary identity descriptor says, empty for other descriptors.

@@ -37,20 +37,27 @@ func createResource(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	return c.written(201, func(r *registry, body json.RawMessage) (json.RawMessage, error) {
+		d, err := r.insert(k, r.newID(k), body)
+		if err != nil {
+			return nil, err
+		}
+		return r.show(d)
+	})
+}
+
+// written answers what do makes of the request's body in a transaction.
+func (c *call) written(status int, do func(r *registry, body json.RawMessage) (json.RawMessage, error)) (reply, error) {
 	body, err := c.jsonBody()
 	if err != nil {
 		return reply{}, err
 	}
 	var out json.RawMessage
-	err = c.writing(func(r *registry) error {
-		d, err := r.insert(k, r.newID(k), body)
-		if err != nil {
-			return err
-		}
-		out, err = r.show(d)
+	err = c.writing(func(r *registry) (err error) {
+		out, err = do(r, body)
 		return err
 	})
-	return reply{status: 201, body: out}, err
+	return reply{status: status, body: out}, err
 }
 
 // newID is a fresh $id.

@@ -12,11 +12,26 @@ import (
 // sourceConnections say what to read through a base connection (flow-service §2.4).
 var sourceConnections = &resource{
 	kind:         weir.KindSourceConnection,
-	fields:       []string{"baseConnectionId", "connectionSpec", "data", "params", "inheritedAttributes", "providerId", "providerRefId"},
+	fields:       endFields,
 	unknownField: "FLOW-1449-400",
-	patchable:    []string{"/name", "/description", "/data/*", "/params/*"},
+	patchable:    endPatchable,
 	check:        checkSourceConnection,
 	remove:       refuseUsed("sourceConnectionIds"),
+}
+
+// What source and target connections, the two ends of a flow, have in common (§2.4, §2.5).
+var (
+	endFields    = []string{"baseConnectionId", "connectionSpec", "data", "params", "inheritedAttributes", "providerId", "providerRefId"}
+	endPatchable = []string{"/name", "/description", "/data/*", "/params/*"}
+)
+
+// inherit shows what an end has from its base connection, nil for none.
+func (ch *change) inherit(base *weir.Doc) {
+	inherited := object{}
+	if base != nil {
+		inherited = inherited.set("baseConnection", object{}.set("id", base.ID).with("connectionSpec", specRef(base)))
+	}
+	ch.doc.Meta = object{}.set("inheritedAttributes", inherited).raw()
 }
 
 // withoutBase are specs that must not have a base connection (1332): the landing zone.
@@ -50,11 +65,7 @@ func checkSourceConnection(c *call, tx *store.Tx, ch *change) error {
 			return err
 		}
 	}
-	inherited := object{}
-	if base != nil {
-		inherited = inherited.set("baseConnection", object{}.set("id", base.ID).with("connectionSpec", specRef(base)))
-	}
-	ch.doc.Meta = object{}.set("inheritedAttributes", inherited).raw()
+	ch.inherit(base)
 	return nil
 }
 

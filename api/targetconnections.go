@@ -11,9 +11,9 @@ import (
 // targetConnections say which dataset a flow fills (flow-service §2.5).
 var targetConnections = &resource{
 	kind:         weir.KindTargetConnection,
-	fields:       []string{"baseConnectionId", "connectionSpec", "data", "params", "inheritedAttributes", "providerId", "providerRefId"},
+	fields:       endFields,
 	unknownField: "FLOW-1449-400",
-	patchable:    []string{"/name", "/description", "/data/*", "/params/*"},
+	patchable:    endPatchable,
 	check:        checkTargetConnection,
 	remove:       refuseUsed("targetConnectionIds"),
 }
@@ -34,17 +34,14 @@ func checkTargetConnection(c *call, tx *store.Tx, ch *change) error {
 	if err := ch.doc.Read(&target); err != nil {
 		return fault("CONNECTOR-1312-400", "", "The target connection is not readable: %w.", err)
 	}
-	inherited := object{}
+	var base *weir.Doc
 	if id := body.text("baseConnectionId"); id != "" {
-		base, err := tx.Get(weir.KindConnection, c.Scope, id)
+		base, err = tx.Get(weir.KindConnection, c.Scope, id)
 		if errors.Is(err, weir.ErrNotFound) && (ch.op == "create" || ch.op == "publish") {
 			return dangling(weir.KindConnection, id, "/baseConnectionId")
 		}
 		if err != nil && !errors.Is(err, weir.ErrNotFound) {
 			return err
-		}
-		if base != nil {
-			inherited = inherited.set("baseConnection", object{}.set("id", base.ID).with("connectionSpec", specRef(base)))
 		}
 	}
 	lake := slices.Contains(lakeSpecs, spec.ID) || target.Data.Format == "parquet_xdm"
@@ -57,6 +54,6 @@ func checkTargetConnection(c *call, tx *store.Tx, ch *change) error {
 	} else if lake && !ch.draft {
 		return fault("CONNECTOR-1325-400", "/params/dataSetId", "params.dataSetId is missing: the dataset to write into.")
 	}
-	ch.doc.Meta = object{}.set("inheritedAttributes", inherited).raw()
+	ch.inherit(base)
 	return nil
 }
