@@ -139,7 +139,10 @@ func (e *Engine) step(drain context.Context, do func(ctx context.Context, r *run
 			return fmt.Errorf("read job arguments: %w", err)
 		}
 		r := &running{runJob: job, task: t, drain: drain, log: e.Log.With("run", job.Run, "step", t.Kind)}
-		err := do(ctx, r)
+		err := e.deadly(ctx, r)
+		if err == nil {
+			err = do(ctx, r)
+		}
 		_, coded := errors.AsType[*weir.Error](err)
 		switch {
 		case err == nil, errors.Is(err, weir.ErrConflict), ctx.Err() != nil:

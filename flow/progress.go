@@ -73,12 +73,41 @@ type progress struct {
 	Plan     plan      `json:"plan"`
 	Copy     copied    `json:"copy"`
 	Promoted *promoted `json:"promoted,omitempty"`
+	Deaths   deaths    `json:"deaths,omitzero"`
 	Sweep    *swept    `json:"sweep,omitempty"`
 	// Known and SweptAt are Keys and Swept of the flow when the run began.
 	Known   []string `json:"known,omitempty"`
 	SweptAt int64    `json:"sweptAt,omitempty"`
 
 	step int // the last step that is durable
+}
+
+// deaths counts how often the process died at a job of a run, up to a checkpoint.
+type deaths struct {
+	Job string `json:"job"`
+	N   int    `json:"n"`
+}
+
+// maxDeaths is how often the process may die at a step, without a checkpoint in between, before the run is taken for the cause.
+const maxDeaths = 100
+
+// deadly fails a run at which the process has died over and over: nothing else would stop it from doing so for ever.
+func (e *Engine) deadly(ctx context.Context, r *running) error {
+	n := r.task.Deaths
+	if n < maxDeaths {
+		return nil
+	}
+	pr, err := e.load(ctx, r)
+	if err != nil {
+		return err
+	}
+	if pr.Deaths.Job == r.task.Kind {
+		n -= pr.Deaths.N
+	}
+	if n < maxDeaths {
+		return nil
+	}
+	return weir.Errorf("CONNECTOR-1101-500", "the process ended %d times in a row during %s without a checkpoint in between, so this run is not tried again; look at the process's log and memory limit, then start another run", n, r.task.Kind)
 }
 
 // load reads a run's last checkpoint.
@@ -130,6 +159,10 @@ const keptSteps = 16
 
 // checkpoint saves and, in the same transaction, does whatever must happen with it.
 func (e *Engine) checkpoint(ctx context.Context, r *running, pr *progress, also ...func(tx *store.Tx) error) error {
+	pr.Deaths = deaths{}
+	if r.task.Deaths > 0 {
+		pr.Deaths = deaths{Job: r.task.Kind, N: r.task.Deaths}
+	}
 	err := e.Store.Tx(ctx, func(tx *store.Tx) error {
 		if err := pr.save(tx, r.Run); err != nil {
 			return err

@@ -10,18 +10,51 @@ import (
 	"weir/store"
 )
 
-// TestLongRun: checkpoints of a run of very many pages do not pile up, and the fence holds against a worker that comes back late.
-func TestLongRun(t *testing.T) {
+// planned is an engine with a run that was recorded and not begun.
+func planned(t *testing.T) (*Engine, *running) {
+	t.Helper()
 	s, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "weir.db"), MasterKey: make([]byte, 32), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	e := &Engine{Store: s}
-	r := &running{runJob: runJob{Run: "r"}}
 	if err := s.Tx(t.Context(), func(tx *store.Tx) error { return tx.PutStep("r", stepPlanned, []byte("{}")) }); err != nil {
 		t.Fatal(err)
 	}
+	return &Engine{Store: s}, &running{runJob: runJob{Run: "r"}, task: &store.Task{Kind: jobCopy}}
+}
+
+// TestDeadlyRun: a run at which the process dies over and over is given up, one that gets on between the deaths is not.
+func TestDeadlyRun(t *testing.T) {
+	e, r := planned(t)
+	var pr progress
+	for range 5 { // 5 times 60 deaths with a checkpoint after each 60
+		r.task.Deaths += 60
+		if err := e.deadly(t.Context(), r); err != nil {
+			t.Fatalf("after %d deaths: %v", r.task.Deaths, err)
+		}
+		if err := e.checkpoint(t.Context(), r, &pr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.task.Deaths += maxDeaths - 1
+	if err := e.deadly(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	r.task.Deaths++
+	if err := e.deadly(t.Context(), r); weir.CodeOf(err) != "CONNECTOR-1101-500" {
+		t.Errorf("after %d deaths in a row: %v", maxDeaths, err)
+	}
+	r.task = &store.Task{Kind: jobPromote, Deaths: maxDeaths - 1} // the next step counts for itself
+	if err := e.deadly(t.Context(), r); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLongRun: checkpoints of a run of very many pages do not pile up, and the fence holds against a worker that comes back late.
+func TestLongRun(t *testing.T) {
+	e, r := planned(t)
+	s := e.Store
 	var pr, late progress
 	for i := range 500 {
 		if i == 100 {

@@ -42,8 +42,9 @@ type Task struct {
 	Args json.RawMessage
 	// Attempt counts from 1. Snoozes do not count, attempts that ended with the death of their process do.
 	Attempt int
-	// Failures counts the earlier attempts that ended with an error. The death of a process is nobody's error.
-	Failures int
+	// Failures counts the earlier attempts that ended with an error, Deaths those that ended with the death of their process, which is
+	// nobody's error.
+	Failures, Deaths int
 
 	ctx  context.Context //nolint:containedctx // a Task lives inside one call of its handler
 	job  *river.Job[jobArgs]
@@ -245,8 +246,9 @@ type runner struct {
 }
 
 func (r *runner) Work(ctx context.Context, job *river.Job[jobArgs]) error {
+	failed := failures(job.JobRow)
 	err := r.handler(ctx, &Task{
-		Kind: r.kind, Key: job.Args.Key, Args: job.Args.Args, Attempt: job.Attempt, Failures: failures(job.JobRow),
+		Kind: r.kind, Key: job.Args.Key, Args: job.Args.Args, Attempt: job.Attempt, Failures: failed, Deaths: len(job.Errors) - failed,
 		ctx: ctx, job: job,
 	})
 	var snooze *rivertype.JobSnoozeError
