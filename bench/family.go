@@ -296,11 +296,12 @@ func spread(w *tabwriter.Writer, name, verb string, all []figure, of func(*figur
 		v[i] = of(&all[i])
 	}
 	slices.Sort(v)
-	line := name
+	var line strings.Builder
+	line.WriteString(name)
 	for _, q := range []float64{0, 0.1, 0.5, 0.9, 1} {
-		line += "\t" + fmt.Sprintf(verb, v[int(q*float64(len(v)-1)+0.5)])
+		_, _ = fmt.Fprintf(&line, "\t"+verb, v[int(q*float64(len(v)-1)+0.5)])
 	}
-	_, _ = fmt.Fprintln(w, line+"\t")
+	_, _ = fmt.Fprintln(w, line.String()+"\t")
 }
 
 // explained prints sets with what made them slow.

@@ -225,7 +225,7 @@ func printNode(n node) string {
 	return b.String()
 }
 
-func printTo(b *strings.Builder, n node) bool {
+func printTo(b *strings.Builder, n node) bool { //nolint:gocyclo // one case for each kind of node
 	list := func(head string, parts ...node) bool {
 		b.WriteString(head)
 		for i, p := range parts {
@@ -263,7 +263,7 @@ func printTo(b *strings.Builder, n node) bool {
 	case *spreadNode:
 		return list("each"+strconv.Itoa(n.slot)+"(", n.x, n.body)
 	case *lambdaNode:
-		b.WriteString(fmt.Sprint("->", n.slots))
+		fmt.Fprint(b, "->", n.slots)
 		return list("(", n.body)
 	case *methodNode:
 		return list("m"+n.name+"(", append([]node{n.x}, n.args...)...)

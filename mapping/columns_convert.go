@@ -77,7 +77,7 @@ func (w *Lane) toText(text, v []record.Span, slow []int32) []int32 {
 }
 
 // toWord is a value that is not null as the word of a leaf column.
-func (w *Lane) toWord(s record.Span, t record.Type) (uint64, bool) {
+func (w *Lane) toWord(s record.Span, t record.Type) (uint64, bool) { //nolint:gocyclo // one case for each type and kind
 	switch {
 	case t.Integer():
 		return w.toInteger(s, t)

@@ -89,7 +89,7 @@ func (t *copyTree) list(c *copyNode, n *record.Node) {
 }
 
 // assembledList is the fast form of rules src[*].x → dst[*].a that share their arrays.
-func (b *programBuilder) assembledList(n *targetNode, rules []*rule) quickTree {
+func (b *programBuilder) assembledList(n *targetNode, rules []*rule) quickTree { //nolint:gocyclo // one condition after the other
 	if n.field.Type != record.List || n.field.Elem.Type != record.Struct {
 		return nil
 	}

@@ -35,7 +35,9 @@ func TestFormsHaveOperators(t *testing.T) {
 func TestCopiesHaveFastForms(t *testing.T) {
 	item := record.Field{Name: "element", Type: record.Struct, Fields: []record.Field{{Name: "x", Type: record.String}, {Name: "y", Type: record.Long}}}
 	target := &record.Schema{Fields: []record.Field{
-		{Name: "o", Type: record.Struct, Fields: item.Fields}, {Name: "l", Type: record.List, Elem: &item}, {Name: "m", Type: record.List, Elem: &item},
+		{Name: "o", Type: record.Struct, Fields: item.Fields},
+		{Name: "l", Type: record.List, Elem: &item},
+		{Name: "m", Type: record.List, Elem: &item},
 		{Name: "s", Type: record.List, Elem: &record.Field{Name: "element", Type: record.String}},
 	}}
 	rule := func(from, to string) Mapping { return Mapping{SourceType: Attribute, Source: from, Destination: to} }

@@ -45,7 +45,7 @@ func (t *leafTask) general(w *Lane, s slowRow) {
 	if !known {
 		v, known = w.value(s.span)
 	}
-	gone := false
+	var gone bool
 	switch {
 	case !known || w.p.whole.strict:
 		v, gone = w.run(t.part, row)

@@ -38,7 +38,7 @@ type converter struct {
 }
 
 // convert is a value as field f wants it; null stays null. path is where the value goes, for reports about members of copied objects.
-func (c *converter) convert(v record.Value, f *record.Field, path string) (record.Value, error) {
+func (c *converter) convert(v record.Value, f *record.Field, path string) (record.Value, error) { //nolint:gocyclo // one case for each type
 	if v.IsNull() || f == nil {
 		return v, nil
 	}

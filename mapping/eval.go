@@ -131,7 +131,7 @@ func (c *compiler) nodes(ns []node) []evalFn {
 	return out
 }
 
-func (c *compiler) node(n node) evalFn {
+func (c *compiler) node(n node) evalFn { //nolint:gocyclo // one case for each kind of node
 	if i, ok := c.inputs[n]; ok {
 		return inputAt(i)
 	}

@@ -14,20 +14,20 @@ import (
 )
 
 // familyTarget is the target schema of a case.
-func familyTarget(t testing.TB, c *setfamily.Case) *record.Schema {
-	t.Helper()
+func familyTarget(tb testing.TB, c *setfamily.Case) *record.Schema {
+	tb.Helper()
 	s, err := xdm.FromJSONSchema(c.Schema)
 	if err != nil {
-		t.Fatalf("%s: %v\n%s", c.Name, err, c.Schema)
+		tb.Fatalf("%s: %v\n%s", c.Name, err, c.Schema)
 	}
 	return s
 }
 
-func familySet(t testing.TB, c *setfamily.Case) *Set {
-	t.Helper()
+func familySet(tb testing.TB, c *setfamily.Case) *Set {
+	tb.Helper()
 	s, err := ParseSet(c.Set)
 	if err != nil {
-		t.Fatalf("%s: %v", c.Name, err)
+		tb.Fatalf("%s: %v", c.Name, err)
 	}
 	return s
 }
