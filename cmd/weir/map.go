@@ -49,19 +49,44 @@ func (c *mapCmd) Run(a *app) error {
 	if err := c.compile(m); err != nil {
 		return c.refuse(m, err)
 	}
-	in := a.stdin
-	if c.In != "" {
-		f, err := os.Open(c.In)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
+	in, err := c.input(a)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
 	if err := m.records(in); err != nil {
 		return err
 	}
 	return m.out.Flush()
+}
+
+// input is the file of records, or the standard input.
+func (c *mapCmd) input(a *app) (io.ReadCloser, error) {
+	if c.In == "" {
+		return io.NopCloser(a.stdin), nil
+	}
+	return os.Open(c.In)
+}
+
+// readSet reads a mapping set.
+func readSet(name string) (*mapping.Set, error) {
+	body, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return mapping.ParseSet(body)
+}
+
+// target is the schema of the rows, nil for none.
+func (c *mapCmd) target() (s *record.Schema, err error) {
+	if c.Schema == "" {
+		return nil, nil //nolint:nilnil // no schema is a way to run
+	}
+	raw, err := os.ReadFile(c.Schema)
+	if err != nil {
+		return nil, err
+	}
+	return xdm.FromJSONSchema(raw)
 }
 
 func (c *mapCmd) compile(m *mapper) (err error) {
@@ -74,23 +99,13 @@ func (c *mapCmd) compile(m *mapper) (err error) {
 		m.expr, err = mapping.Compile(c.Expr, mapping.Options{})
 		return err
 	}
-	body, err := os.ReadFile(c.Set)
+	set, err := readSet(c.Set)
 	if err != nil {
 		return err
 	}
-	set, err := mapping.ParseSet(body)
+	target, err := c.target()
 	if err != nil {
 		return err
-	}
-	var target *record.Schema
-	if c.Schema != "" {
-		raw, err := os.ReadFile(c.Schema)
-		if err != nil {
-			return err
-		}
-		if target, err = xdm.FromJSONSchema(raw); err != nil {
-			return err
-		}
 	}
 	m.set, err = mapping.NewTransformer(set, target, weir.Shape{})
 	return err

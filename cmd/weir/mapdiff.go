@@ -16,7 +16,6 @@ import (
 	"weir"
 	"weir/mapping"
 	"weir/record"
-	"weir/xdm"
 )
 
 // compare prints how the rows of two mapping sets differ over the same records.
@@ -24,15 +23,9 @@ func (c *mapCmd) compare(a *app) error {
 	if c.Set == "" || c.Parquet != "" {
 		return errors.New("--diff compares with the mapping set of --set, and writes no Parquet file")
 	}
-	var target *record.Schema
-	if c.Schema != "" {
-		raw, err := os.ReadFile(c.Schema)
-		if err != nil {
-			return err
-		}
-		if target, err = xdm.FromJSONSchema(raw); err != nil {
-			return err
-		}
+	target, err := c.target()
+	if err != nil {
+		return err
 	}
 	m := &mapper{cmd: c, out: bufio.NewWriterSize(a.stdout, 1<<16), log: a.stderr}
 	var sets [2]*mapping.Transformer
@@ -50,15 +43,11 @@ func (c *mapCmd) compare(a *app) error {
 			return c.refuse(m, err)
 		}
 	}
-	in := a.stdin
-	if c.In != "" {
-		f, err := os.Open(c.In)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
+	in, err := c.input(a)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
 	r, err := mapping.Diff(sets[0], sets[1], recordsOf(in), mapping.DiffOptions{Now: time.Now(), Examples: c.Examples})
 	if err != nil {
 		return err

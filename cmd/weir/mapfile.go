@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"weir"
 	"weir/ingest"
 	"weir/mapping"
-	"weir/xdm"
 )
 
 // promote writes a Parquet file: the promotion of a flow run, over a file and without a table.
@@ -19,19 +17,11 @@ func (c *mapCmd) promote(a *app) error {
 	if c.Set == "" || c.Schema == "" || c.In == "" {
 		return errors.New("--parquet needs --set, --schema and --in: the columns of the file are those of the schema")
 	}
-	body, err := os.ReadFile(c.Set)
+	set, err := readSet(c.Set)
 	if err != nil {
 		return err
 	}
-	set, err := mapping.ParseSet(body)
-	if err != nil {
-		return err
-	}
-	raw, err := os.ReadFile(c.Schema)
-	if err != nil {
-		return err
-	}
-	target, err := xdm.FromJSONSchema(raw)
+	target, err := c.target()
 	if err != nil {
 		return err
 	}
