@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"net/netip"
 
 	"weir"
 	"weir/source/rest"

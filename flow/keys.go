@@ -206,7 +206,29 @@ func keyOf(line []byte) []byte {
 	return key
 }
 
-// missingKeys calls gone with each line of known whose key is not in now, and kept with each one that is.
+// commonKeys gives the lines of all whose key is in now.
+func commonKeys(all, now *keyStream) *keyStream {
+	b, berr := now.next()
+	return &keyStream{next: func() ([]byte, error) {
+		for {
+			a, err := all.next()
+			if err != nil {
+				return nil, err
+			}
+			for berr == nil && bytes.Compare(keyOf(b), keyOf(a)) < 0 {
+				b, berr = now.next()
+			}
+			switch {
+			case berr != nil:
+				return nil, berr
+			case bytes.Equal(keyOf(b), keyOf(a)):
+				return a, nil
+			}
+		}
+	}}
+}
+
+// missingKeys calls gone with each line of known whose key is not in now.
 func missingKeys(known, now *keyStream, gone func(line []byte) error) error {
 	b, berr := now.next()
 	for {

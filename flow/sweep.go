@@ -142,6 +142,10 @@ func (s *keySweep) collect(ctx context.Context, parts []lake.Part, into *keySort
 	if err != nil {
 		return 0, err
 	}
+	rank := []byte("\t0") // what was read comes before what was listed: a row is deleted by its key as it was read
+	if listed {
+		rank = []byte("\t1")
+	}
 	for _, p := range parts {
 		in, err := s.e.Lake.OpenPart(ctx, p)
 		if err != nil {
@@ -163,7 +167,7 @@ func (s *keySweep) collect(ctx context.Context, parts []lake.Part, into *keySort
 				continue
 			}
 			n++
-			if err := into.add(key, []byte{'\t'}, values); err != nil {
+			if err := into.add(key, rank, values); err != nil {
 				return 0, errors.Join(err, in.Close())
 			}
 		}
@@ -182,19 +186,11 @@ func (s *keySweep) compare(ctx context.Context, rules weir.Sweep) (sure bool, er
 	if err != nil {
 		return false, err
 	}
-	old, err := s.files(ctx, s.pr.Known)
+	all, err := s.known(ctx)
 	if err != nil {
 		return false, err
 	}
-	own, err := s.read.streams()
-	if err != nil {
-		return false, err
-	}
-	all, err := mergeKeys(append(old, own...))
-	if err != nil {
-		return false, err
-	}
-	now, err := s.merged()
+	now, err := s.now()
 	if err != nil {
 		return false, err
 	}
@@ -213,7 +209,10 @@ func (s *keySweep) compare(ctx context.Context, rules weir.Sweep) (sure bool, er
 	defer part.Abort()
 	err = missingKeys(counted, now, func(line []byte) error {
 		_, values, _ := bytes.Cut(line, []byte{'\t'})
-		record, err := s.sw.Gone(values)
+		if len(values) == 0 {
+			return fmt.Errorf("the line %q of a file of keys has no values", line)
+		}
+		record, err := s.sw.Gone(values[1:])
 		if err != nil {
 			return err
 		}
@@ -229,10 +228,7 @@ func (s *keySweep) compare(ctx context.Context, rules weir.Sweep) (sure bool, er
 		out.Gone = 0
 		return false, nil
 	}
-	if now, err = s.merged(); err != nil {
-		return false, err
-	}
-	name, err := s.write(ctx, []*keyStream{now})
+	name, err := s.rest(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -252,8 +248,42 @@ func (s *keySweep) compare(ctx context.Context, rules weir.Sweep) (sure bool, er
 	return true, nil
 }
 
-// merged are the keys of the listing in order.
-func (s *keySweep) merged() (*keyStream, error) {
+// rest writes what stays: the keys that are listed, as they were read if they were.
+func (s *keySweep) rest(ctx context.Context) (string, error) {
+	known, err := s.known(ctx)
+	if err != nil {
+		return "", err
+	}
+	listed, err := s.now()
+	if err != nil {
+		return "", err
+	}
+	all, err := mergeKeys([]*keyStream{known, listed})
+	if err != nil {
+		return "", err
+	}
+	now, err := s.now()
+	if err != nil {
+		return "", err
+	}
+	return s.write(ctx, []*keyStream{commonKeys(all, now)})
+}
+
+// known are the keys of what this run and those before have read, in order.
+func (s *keySweep) known(ctx context.Context) (*keyStream, error) {
+	old, err := s.files(ctx, s.pr.Known)
+	if err != nil {
+		return nil, err
+	}
+	own, err := s.read.streams()
+	if err != nil {
+		return nil, err
+	}
+	return mergeKeys(append(old, own...))
+}
+
+// now are the keys of the listing in order.
+func (s *keySweep) now() (*keyStream, error) {
 	streams, err := s.listed.streams()
 	if err != nil {
 		return nil, err

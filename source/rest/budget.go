@@ -53,7 +53,7 @@ type budget struct {
 	batch    int
 }
 
-func (b *budgets) get(key string, make func() *budget) *budget {
+func (b *budgets) get(key string, fresh func() *budget) *budget {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.held == nil || len(b.held) >= tokenCacheSize {
@@ -61,7 +61,7 @@ func (b *budgets) get(key string, make func() *budget) *budget {
 	}
 	held := b.held[key]
 	if held == nil {
-		held = make()
+		held = fresh()
 		b.held[key] = held
 	}
 	return held
