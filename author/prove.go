@@ -25,6 +25,8 @@ type ProveOptions struct {
 	Params map[string]json.RawMessage
 	// Only, if not empty, names the situations to run.
 	Only []string
+	// Tell, if set, is called with each result as soon as it is there.
+	Tell func(stream string, r Result)
 }
 
 // Outcomes of a situation.
@@ -90,7 +92,11 @@ func Prove(ctx context.Context, spec json.RawMessage, opt ProveOptions) ([]Proof
 				return nil, err
 			}
 			if len(opt.Only) == 0 || slices.Contains(opt.Only, sit.name) {
-				p.Results = append(p.Results, s.prove(ctx, sit))
+				r := s.prove(ctx, sit)
+				p.Results = append(p.Results, r)
+				if opt.Tell != nil {
+					opt.Tell(name, r)
+				}
 			}
 		}
 		out = append(out, p)

@@ -152,7 +152,9 @@ func readPages(ctx context.Context, src *rest.Source, opt TryOptions, w *watcher
 	w.mu.Lock()
 	out.Requests = w.requests
 	w.mu.Unlock()
-	out.First = sample[:min(len(sample), opt.Records)]
+	for _, r := range sample[:min(len(sample), opt.Records)] {
+		out.First = append(out.First, json.RawMessage(src.Mask(string(r)))) // a source may echo what it was sent
+	}
 	if len(sample) > 0 {
 		out.Schema = rest.InferSchema(sample)
 	}

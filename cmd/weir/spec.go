@@ -28,7 +28,9 @@ type specCmd struct {
 
 // specCheckCmd validates a spec.
 type specCheckCmd struct {
-	File string `arg:"" help:"Connection spec (JSON file)." type:"existingfile"`
+	File  string `arg:"" help:"Connection spec (JSON file)." type:"existingfile"`
+	JSON  bool   `help:"Print the findings as JSON."`
+	Color string `help:"Colour: auto, always or never." enum:"auto,always,never" default:"auto"`
 }
 
 // Help is the long text of weir spec check --help.
@@ -44,24 +46,54 @@ func (c *specCheckCmd) Run(a *app) error {
 	}
 	faults := author.Check(raw)
 	wrong := 0
-	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	for _, f := range faults {
-		kind := "warning"
 		if !f.Warning {
-			kind = "fault"
 			wrong++
 		}
-		fmt.Fprintf(t, "%s:%d\t%s\t%s\t%s\t%s\n", c.File, f.Line, kind, f.Code, orDash(f.Pointer), oneLine(f.Message))
 	}
-	if err := t.Flush(); err != nil {
-		return err
+	if c.JSON {
+		out, err := json.MarshalIndent(append([]author.Fault{}, faults...), "", "  ")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(a.stdout, string(out))
+	} else {
+		c.show(newPainter(a, c.Color), faults)
 	}
+	summary := fmt.Sprintf("%s: %s, %s", c.File, count(wrong, "fault"), count(len(faults)-wrong, "warning"))
 	if wrong > 0 {
-		fmt.Fprintf(a.stderr, "weir: %d faults, %d warnings\n", wrong, len(faults)-wrong)
+		fmt.Fprintln(a.stderr, summary)
 		return exitError(2)
 	}
-	fmt.Fprintf(a.stdout, "%s: no faults, %d warnings\n", c.File, len(faults))
+	if !c.JSON {
+		fmt.Fprintln(a.stdout, summary)
+	}
 	return nil
+}
+
+// show prints the findings as a table.
+func (c *specCheckCmd) show(p *painter, faults []author.Fault) {
+	var b bytes.Buffer
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, f := range faults {
+		fmt.Fprintf(t, "%s:%d\t%s\t%s\t%s\t%s\n", c.File, f.Line, map[bool]string{true: "warning", false: "fault"}[f.Warning], f.Code, orDash(f.Pointer), oneLine(f.Message))
+	}
+	_ = t.Flush() // into a buffer
+	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+	for i, f := range faults {
+		p.line(map[bool]string{true: "33", false: "31"}[f.Warning], lines[i])
+	}
+}
+
+// count words a number of things.
+func count(n int, what string) string {
+	switch n {
+	case 0:
+		return "no " + what + "s"
+	case 1:
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func orDash(s string) string {
@@ -113,9 +145,12 @@ func (c *specTryCmd) Run(a *app) error {
 		}
 		opt.Allow = append(opt.Allow, p)
 	}
-	p := &painter{out: a.stdout, color: c.Color == "always" || c.Color == "auto" && terminal(a.stdout) && a.environ("NO_COLOR") == ""}
+	p := newPainter(a, c.Color)
 	got, err := author.Try(a.ctx, raw, opt, func(e author.Event) { c.show(p, e) })
 	if got != nil && got.Pages > 0 {
+		if len(got.First) > 0 {
+			p.line("1", fmt.Sprintf("first records (%d of %d)", len(got.First), got.Records))
+		}
 		for _, r := range got.First {
 			p.line("2", "  "+clip(string(r), 2000))
 		}
@@ -130,7 +165,7 @@ func (c *specTryCmd) Run(a *app) error {
 		if got.More {
 			more = "there are more"
 		}
-		p.line("1", fmt.Sprintf("%d records on %d pages with %d requests; %s", got.Records, got.Pages, got.Requests, more))
+		p.line("1", fmt.Sprintf("%s on %s with %s; %s", count(got.Records, "record"), count(got.Pages, "page"), count(got.Requests, "request"), more))
 	}
 	return err
 }
@@ -187,7 +222,7 @@ func (c *specTryCmd) show(p *painter, e author.Event) {
 			p.line("2", "  "+clip(x.AnswerBody, 2000))
 		}
 	case e.Page != nil:
-		p.line("33", fmt.Sprintf("page %d: %d records; %s", e.Page.Number, e.Page.Records, e.Page.Decision))
+		p.line("33", fmt.Sprintf("page %d: %s; %s", e.Page.Number, count(e.Page.Records, "record"), e.Page.Decision))
 		for _, w := range e.Page.Warnings {
 			p.line("31", "  warning: "+w)
 		}
@@ -207,6 +242,11 @@ func clip(s string, n int) string {
 type painter struct {
 	out   io.Writer
 	color bool
+}
+
+// newPainter paints standard output: by itself in a terminal, unless NO_COLOR is set.
+func newPainter(a *app, color string) *painter {
+	return &painter{out: a.stdout, color: color == "always" || color == "auto" && terminal(a.stdout) && a.environ("NO_COLOR") == ""}
 }
 
 func (p *painter) line(color, text string) {
@@ -233,6 +273,7 @@ type specProveCmd struct {
 	Stream   string            `help:"Stream of a spec with several; all of them if left out." placeholder:"NAME"`
 	Param    map[string]string `help:"Source parameter to use instead of a made-up one." placeholder:"NAME=VALUE" mapsep:"none"`
 	JSON     bool              `help:"Print the results as JSON."`
+	Color    string            `help:"Colour: auto, always or never." enum:"auto,always,never" default:"auto"`
 }
 
 // Help is the long text of weir spec prove --help.
@@ -251,7 +292,19 @@ func (c *specProveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	proofs, err := author.Prove(a.ctx, raw, author.ProveOptions{AuthSpec: c.AuthSpec, Stream: c.Stream, Params: params})
+	opt := author.ProveOptions{AuthSpec: c.AuthSpec, Stream: c.Stream, Params: params}
+	p := newPainter(a, c.Color)
+	if !c.JSON {
+		stream := ""
+		opt.Tell = func(name string, r author.Result) {
+			if name != stream {
+				stream = name
+				p.line("1", name)
+			}
+			showResult(p, r)
+		}
+	}
+	proofs, err := author.Prove(a.ctx, raw, opt)
 	if _, ok := errors.AsType[*weir.Error](err); ok {
 		return fmt.Errorf("no upstream can be made from %s: %w", c.File, err)
 	}
@@ -265,27 +318,32 @@ func (c *specProveCmd) Run(a *app) error {
 		}
 		fmt.Fprintln(a.stdout, string(out))
 	}
-	failed := false
-	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	for _, p := range proofs {
-		failed = failed || !p.Passed()
-		if c.JSON {
-			continue
-		}
-		if p.Stream != "" {
-			fmt.Fprintf(t, "%s\n", p.Stream)
-		}
-		for _, r := range p.Results {
-			fmt.Fprintf(t, "%s\t%s\t%d records\t%d requests\t%s\n", map[string]string{author.Passed: "✓", author.Failed: "✗"}[r.Outcome]+map[string]string{author.NotApplicable: "–"}[r.Outcome], r.Situation, r.Records, r.Requests, oneLine(r.Note))
+	tally := map[string]int{}
+	for _, proof := range proofs {
+		for _, r := range proof.Results {
+			tally[r.Outcome]++
 		}
 	}
-	if err := t.Flush(); err != nil {
-		return err
+	if !c.JSON {
+		p.line("1", fmt.Sprintf("%d passed, %d failed, %d do not apply", tally[author.Passed], tally[author.Failed], tally[author.NotApplicable]))
 	}
-	if failed {
+	if tally[author.Failed] > 0 {
 		return exitError(1)
 	}
 	return nil
+}
+
+// showResult prints one situation as soon as it is over.
+func showResult(p *painter, r author.Result) {
+	mark, color := "✓", "32"
+	switch r.Outcome {
+	case author.Failed:
+		mark, color = "✗", "31"
+	case author.NotApplicable:
+		mark, color = "–", "2"
+	}
+	text := fmt.Sprintf("%s %-34s %7d records %5d requests  %s", mark, r.Situation, r.Records, r.Requests, oneLine(r.Note))
+	p.line(color, strings.TrimRight(text, " "))
 }
 
 // specImportCmd makes a spec of another form.
@@ -299,7 +357,7 @@ type specImportCmd struct {
 
 // Help is the long text of weir spec import --help.
 func (specImportCmd) Help() string {
-	return "Writes the spec, and on standard error the loss report: a line for every construct that was not carried over, or not with certainty. Check the spec with weir spec check and weir spec prove."
+	return "Writes the spec, and on standard error the report: a line for every construct that was not carried over as it was (loss), and for what nothing is missing without (note). Check the spec with weir spec check and weir spec prove."
 }
 
 // Run imports one file.
@@ -328,17 +386,25 @@ func (c *specImportCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	for _, l := range got.Losses {
-		fmt.Fprintf(a.stderr, "%s:%d %s  %s: %s\n", c.File, l.Line, orDash(l.Pointer), l.Construct, oneLine(l.Reason))
-	}
+	c.report(a, "loss", got.Losses)
+	c.report(a, "note", got.Notes)
 	if len(got.Losses) == 0 {
-		fmt.Fprintln(a.stderr, "everything was carried over")
+		fmt.Fprintf(a.stderr, "%s: everything was carried over; %s\n", c.File, count(len(got.Notes), "note"))
+	} else {
+		fmt.Fprintf(a.stderr, "%s: %d not carried over as it was; %s\n", c.File, len(got.Losses), count(len(got.Notes), "note"))
 	}
 	if c.Out != "" {
 		return os.WriteFile(c.Out, got.Spec, 0o644) //nolint:gosec // a spec holds no secrets
 	}
 	_, err = a.stdout.Write(got.Spec)
 	return err
+}
+
+// report prints what was not carried over, or is noted, a line for each.
+func (c *specImportCmd) report(a *app, kind string, list []author.Loss) {
+	for _, l := range list {
+		fmt.Fprintf(a.stderr, "%s:%d: %s: %s  %s: %s\n", c.File, l.Line, kind, orDash(l.Pointer), l.Construct, oneLine(l.Reason))
+	}
 }
 
 // specDocsCmd writes a documentation page.
