@@ -27,6 +27,7 @@ func TestReplayKilled(t *testing.T) {
 }
 
 func replayKilled(t *testing.T, point string) {
+	t.Helper()
 	const n, bad = 900, 300
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		buf := []byte(`{"members":[`)
