@@ -131,7 +131,7 @@ func (w *Lane) Nullified(yield func(n, off, end int, why record.RowError) bool) 
 		for len(bad) > 0 && bad[0].Off < off {
 			bad = bad[1:]
 		}
-		all := w.reasons(int(x.row), true) // they are not kept: few are asked for
+		all := w.reasons(int(x.row), nil) // they are not kept: few are asked for
 		for i := range all {
 			why := record.RowError{Code: CodeNullified, Column: all[i].Destination, Message: all[i].Description(), Conversion: all[i].Kind == KindConvert}
 			if !yield(int(x.row)+len(w.sp.Bad)-len(bad), off, int(w.sp.End[x.row]), why) {

@@ -275,16 +275,23 @@ func (w *Lane) warn(row, task int, dest string) {
 	w.bad[row] |= badWarned
 }
 
-// reasons are the values that record row has lost: their destinations, and with details what was wrong.
-func (w *Lane) reasons(row int, details bool) []ColumnError {
+// lost is the destinations of the values that record row has lost.
+func (w *Lane) lost(row int) []ColumnError {
+	var out []ColumnError
+	for _, x := range w.warned {
+		if int(x.row) == row {
+			out = append(out, ColumnError{Destination: x.dest})
+		}
+	}
+	return out
+}
+
+// reasons are the values that record row has lost and what was wrong, for some destinations (nil: all) and those computed with them.
+func (w *Lane) reasons(row int, of []string) []ColumnError {
 	var out []ColumnError
 	done := map[int32]bool{}
 	for _, x := range w.warned {
-		switch {
-		case int(x.row) != row:
-		case !details:
-			out = append(out, ColumnError{Destination: x.dest})
-		case !done[x.task]:
+		if int(x.row) == row && !done[x.task] && (of == nil || slices.Contains(of, x.dest)) {
 			done[x.task] = true
 			out = append(out, w.again(int(x.task), row).Warnings...)
 		}
@@ -308,10 +315,10 @@ func (p *Program) verdict(w *Lane, row int, mark uint8) []record.RowError {
 		w.env.Next(w.env.Record)
 		found = p.whole.Transform(rec, w.env).Reject
 	} else {
-		v := verifier{strict: p.whole.strict, warnings: w.reasons(row, false)}
+		v := verifier{strict: p.whole.strict, warnings: w.lost(row), names: true}
 		p.root.explain(w, row, "", &v)
-		if v.lost {
-			v = verifier{warnings: w.reasons(row, true)}
+		if len(v.lost) > 0 {
+			v = verifier{warnings: w.reasons(row, v.lost)}
 			p.root.explain(w, row, "", &v)
 		}
 		found = v.out

@@ -29,7 +29,10 @@ type verifier struct {
 	warnings []ColumnError
 	strict   bool
 	out      []RowError
-	lost     bool // a missing field has lost its value
+
+	// names says that the warnings are known by their destinations only; lost are those that explain why a field is missing.
+	names bool
+	lost  []string
 }
 
 func (v *verifier) members(fields []record.Field, o record.Value, path string) {
@@ -80,7 +83,10 @@ func (v *verifier) missing(at string) {
 	for i := range v.warnings {
 		w := &v.warnings[i]
 		if covers(w.Destination, at) {
-			v.lost = true
+			if v.names {
+				v.lost = append(v.lost, w.Destination)
+				continue
+			}
 			v.out = append(v.out, RowError{Code: CodeTransform, Path: at, Message: w.Description()})
 			return
 		}
