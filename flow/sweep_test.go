@@ -78,11 +78,7 @@ func newSweepLab(t *testing.T) *sweepLab {
 func (lab *sweepLab) begin(from, to int, at time.Duration) (*running, *progress) {
 	lab.t.Helper()
 	lab.runs++
-<<<<<<< /tmp/land.mine
 	r := &running{task: &store.Task{Kind: jobCopy}, runJob: runJob{Run: fmt.Sprintf("r%d", lab.runs)}, drain: lab.t.Context(), shown: time.Now().Add(time.Hour), log: lab.e.Log}
-=======
-	r := &running{runJob: runJob{Run: fmt.Sprintf("r%d", lab.runs)}, drain: lab.t.Context(), shown: time.Now().Add(time.Hour), log: lab.e.Log, task: &store.Task{Kind: jobCopy}}
->>>>>>> /tmp/land.new
 	pr := &progress{Plan: plan{Flow: "f", Started: at.Milliseconds()}, Known: lab.state.Keys, SweptAt: lab.state.Swept}
 	pr.Copy.Done = true
 	if to > from {
