@@ -259,7 +259,7 @@ func (closed) Load(url string) (any, error) {
 }
 
 // placeholders demands that every ${name} has somewhere to come from, and warns of parameters nobody uses.
-func (c *checker) placeholders() {
+func (c *checker) placeholders() { //nolint:gocyclo // one case for each construct that gives a placeholder
 	a := c.doc.path("sourceSpec", "attributes")
 	if a.get("urlParams") == nil {
 		return

@@ -308,8 +308,11 @@ func (u *authImport) oauth(n *node) *object {
 		from, to string
 		secret   bool
 	}{
-		{"client_id", "clientId", false}, {"client_secret", "clientSecret", true}, {"refresh_token", "refreshToken", true},
-		{"access_token_value", "accessToken", true}, {"token_expiry_date", "expirationDate", false},
+		{"client_id", "clientId", false},
+		{"client_secret", "clientSecret", true},
+		{"refresh_token", "refreshToken", true},
+		{"access_token_value", "accessToken", true},
+		{"token_expiry_date", "expirationDate", false},
 	} {
 		v := n.get(p.from)
 		if v == nil || v.text() == "" {
@@ -334,7 +337,7 @@ func (u *authImport) oauth(n *node) *object {
 }
 
 // grant reads what a request for a token has besides the usual.
-func (u *authImport) grant(n *node, kind string) {
+func (u *authImport) grant(n *node, kind string) { //nolint:gocyclo // one case for each member of an authenticator
 	a, g := u.a, &object{}
 	if kind != "refresh_token" && kind != "client_credentials" {
 		g.set("type", kind)
@@ -352,8 +355,11 @@ func (u *authImport) grant(n *node, kind string) {
 		}
 	}
 	for _, p := range []struct{ from, to, usual string }{
-		{"client_id_name", "clientId", "client_id"}, {"client_secret_name", "clientSecret", "client_secret"}, {"refresh_token_name", "refreshToken", "refresh_token"},
-		{"access_token_name", "accessToken", "access_token"}, {"expires_in_name", "expiresIn", "expires_in"},
+		{"client_id_name", "clientId", "client_id"},
+		{"client_secret_name", "clientSecret", "client_secret"},
+		{"refresh_token_name", "refreshToken", "refresh_token"},
+		{"access_token_name", "accessToken", "access_token"},
+		{"expires_in_name", "expiresIn", "expires_in"},
 	} {
 		if t := n.str(p.from); t != "" && t != p.usual {
 			g.set(p.to, t)
@@ -412,7 +418,7 @@ func (u *authImport) consent() {
 }
 
 // session reads a login and where its token goes.
-func (u *authImport) session(n *node) *object {
+func (u *authImport) session(n *node) *object { //nolint:gocyclo // one case for each member of a login
 	a, q := u.a, n.get("login_requester")
 	if a.kind(q) == "Custom" || q == nil {
 		return nil
@@ -423,12 +429,16 @@ func (u *authImport) session(n *node) *object {
 	}
 	if ps := a.field(q, "request_parameters"); ps.isObject() {
 		ps.mark(false)
+		var query []string
 		for i, v := range ps.values {
 			if strings.HasPrefix(ps.names[i], "$") {
 				continue
 			}
 			v.mark(false)
-			url += map[bool]string{true: "&", false: "?"}[strings.Contains(url, "?")] + ps.names[i] + "=" + u.text(v, "request_parameters")
+			query = append(query, ps.names[i]+"="+u.text(v, "request_parameters"))
+		}
+		if len(query) > 0 {
+			url += map[bool]string{true: "&", false: "?"}[strings.Contains(url, "?")] + strings.Join(query, "&")
 		}
 	}
 	login := obj("url", url, "method", or(a.field(q, "http_method").text(), "POST"), "token", pathIn(texts(n.get("session_token_path"))))

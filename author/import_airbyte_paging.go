@@ -88,11 +88,11 @@ func (a *airbyte) option(n *node) (in, name string) {
 		return "header", name
 	case "body_json":
 		if p := n.get("field_path"); p != nil {
-			path := "$"
+			var path strings.Builder
 			for _, s := range p.list() {
-				path += member(a.template(s, "field_path"))
+				path.WriteString(member(a.template(s, "field_path")))
 			}
-			return "body", path
+			return "body", "$" + path.String()
 		}
 		return "body", "$" + member(name)
 	case "body_data":
@@ -182,19 +182,20 @@ func (a *airbyte) limitInPath(r *request, limit, size string) {
 }
 
 func pathOf(members []string) string {
-	p := "$"
+	var p strings.Builder
+	p.WriteByte('$')
 	for _, m := range members {
 		if i, ok := strings.CutPrefix(m, "\x00"); ok {
-			p += "[" + i + "]"
+			p.WriteString("[" + i + "]")
 		} else {
-			p += member(m)
+			p.WriteString(member(m))
 		}
 	}
-	return p
+	return p.String()
 }
 
 // plainStop reports whether a stop condition says no more than that there is no next position.
-func (a *airbyte) plainStop(n *node, place string) bool {
+func (a *airbyte) plainStop(n *node, place string) bool { //nolint:gocyclo // one case for each way to say it
 	if n == nil || n.text() == "" {
 		return true
 	}

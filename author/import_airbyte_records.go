@@ -91,10 +91,11 @@ func (a *airbyte) expander(x *node, r *request) {
 	if x == nil || a.kind(x) == "Custom" {
 		return
 	}
-	path := "$"
+	var steps strings.Builder
 	for _, f := range x.get("expand_records_from_field").list() {
-		path += member(a.template(f, "expand_records_from_field"))
+		steps.WriteString(member(a.template(f, "expand_records_from_field")))
 	}
+	path := "$" + steps.String()
 	r.explode = path
 	if x.get("remain_original_record").text() == "true" {
 		a.l.note(x.get("remain_original_record"), false, "remain_original_record", "the members of the outer record stand beside those of the inner one, which is below %s", path)
@@ -209,15 +210,16 @@ func (a *airbyte) transformations(list []*node, parts []any, r *request) {
 }
 
 func pathIn(names []string) string {
-	p := "$"
+	var p strings.Builder
+	p.WriteByte('$')
 	for _, n := range names {
 		if n == "*" {
-			p += "[*]"
+			p.WriteString("[*]")
 			continue
 		}
-		p += member(n)
+		p.WriteString(member(n))
 	}
-	return p
+	return p.String()
 }
 
 func (a *airbyte) addFields(t *node, parts []any, when string, add func(*object)) {
@@ -545,10 +547,7 @@ func (a *airbyte) parent(c *node, depth int) (level *object, above []any, ok boo
 		}
 	}
 	as := paramName(a.template(a.field(c, "partition_field"), "partition_field"))
-	key := "$"
-	for part := range strings.SplitSeq(a.template(a.field(c, "parent_key"), "parent_key"), ".") {
-		key += member(part)
-	}
+	key := pathIn(strings.Split(a.template(a.field(c, "parent_key"), "parent_key"), "."))
 	level = obj("parent", parentAttributes(own), "key", key, "as", as)
 	keep := &object{}
 	for _, f := range c.get("extra_fields").list() {

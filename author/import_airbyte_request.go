@@ -26,9 +26,7 @@ func (a *airbyte) requester(q *node, r *request) bool {
 		name, in string
 		to       *object
 	}{{"request_parameters", "query", r.query}, {"request_headers", "header", r.headers}} {
-		if !a.parameters(a.field(options, part.name), part.to, part.in) {
-			return false
-		}
+		a.parameters(a.field(options, part.name), part.to, part.in)
 	}
 	a.body(options, r)
 	if u := q.get("use_cache"); u.text() == "true" {
@@ -57,19 +55,19 @@ func (a *airbyte) address(q *node, r *request) {
 }
 
 // parameters reads names and values into to. Bounds of the window go to the cursor, the next position to the paging.
-func (a *airbyte) parameters(n *node, to *object, in string) bool {
+func (a *airbyte) parameters(n *node, to *object, in string) {
 	if n == nil {
-		return true
+		return
 	}
 	if !n.isObject() {
 		if text, ok := a.fill(n, "request options"); ok && text != "" {
 			if in != "query" {
 				a.l.add(n, "request options", "a text of headers is not carried over")
-				return true
+				return
 			}
 			_, _ = splitURL("https://x/?"+text, to)
 		}
-		return true
+		return
 	}
 	n.mark(false)
 	for i, name := range n.names {
@@ -101,7 +99,6 @@ func (a *airbyte) parameters(n *node, to *object, in string) bool {
 			to.set(name, text)
 		}
 	}
-	return true
 }
 
 // takesToken uses a request value that is the next position.

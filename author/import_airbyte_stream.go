@@ -236,10 +236,7 @@ func (a *airbyte) newStream(name string, r *request) *streamImport {
 func (a *airbyte) keys(k *node, r *request) {
 	var paths []string
 	for _, one := range k.list() {
-		path := "$"
-		for _, m := range texts(one) {
-			path += member(m)
-		}
+		path := pathIn(texts(one))
 		if path != "$" && path != "$['']" {
 			paths = append(paths, path)
 		}

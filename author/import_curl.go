@@ -177,7 +177,7 @@ func (c *curlImport) read(words []word) error {
 }
 
 // take uses one option.
-func (c *curlImport) take(w word, what, value string) {
+func (c *curlImport) take(w word, what, value string) { //nolint:gocyclo // one case for each option
 	lose := func(reason string) {
 		c.l.list = append(c.l.list, Loss{Line: w.line, Construct: w.text, Reason: reason})
 	}

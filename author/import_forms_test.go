@@ -73,8 +73,10 @@ func TestImportCurl(t *testing.T) {
 		{"bearer", `curl -H 'Authorization: Bearer s3cret' https://a.example/x`, []string{`"type":"BearerToken"`}, []string{assumed}, []string{"s3cret"}, ""},
 		{"basic by -u", `curl -u ann:s3cret https://a.example/x`, []string{`"type":"BasicAuthentication"`}, []string{assumed}, []string{"s3cret", "ann"}, ""},
 		{"basic header", `curl -H "Authorization: Basic YW5uOnMzY3JldA==" https://a.example/x`, []string{`"type":"BasicAuthentication"`}, []string{assumed}, []string{"YW5u"}, ""},
-		{"key in a header, and another one", `curl -H 'X-Api-Key: s3cret' -H 'X-App-Token: t0ken' -H 'Accept: application/json' https://a.example/x`,
-			[]string{`"authKey1":{"type":"string","format":"password","restAttributes":{"headerParamName":"X-Api-Key"}}`, `"authKey2":{"type":"string","format":"password","restAttributes":{"headerParamName":"X-App-Token"}}`, `"Accept":"application/json"`}, []string{assumed}, []string{"s3cret", "t0ken"}, ""},
+		{
+			"key in a header, and another one", `curl -H 'X-Api-Key: s3cret' -H 'X-App-Token: t0ken' -H 'Accept: application/json' https://a.example/x`,
+			[]string{`"authKey1":{"type":"string","format":"password","restAttributes":{"headerParamName":"X-Api-Key"}}`, `"authKey2":{"type":"string","format":"password","restAttributes":{"headerParamName":"X-App-Token"}}`, `"Accept":"application/json"`}, []string{assumed}, []string{"s3cret", "t0ken"}, "",
+		},
 		{"another scheme", `curl -H 'Authorization: Token s3cret' https://a.example/x`, []string{`"headerParamName":"Authorization","prefix":"Token "`}, []string{assumed}, []string{"s3cret"}, ""},
 		{"key in the query", `curl 'https://a.example/x?api_key=s3cret&kind=b'`, []string{`"queryParamName":"api_key"`, `"queryParams":{"kind":"b"}`}, []string{assumed}, []string{"s3cret"}, ""},
 		{"cookie", `curl -b sid=s3cret https://a.example/x`, []string{`"cookieParamName":"sid"`}, []string{assumed}, []string{"s3cret"}, ""},
@@ -104,14 +106,18 @@ func TestImportOpenAPI(t *testing.T) {
 	scheme := func(s string) string { return `,"components":{"securitySchemes":{"s":` + s + `}}` }
 	runForms(t, func(b []byte) (*Import, error) { return ImportOpenAPI(b, OpenAPIOptions{}) }, []formCase{
 		{"path parameter", openapiDoc(server, "", items, ""), []string{`"host":"https://a.example","path":"/v1/items/${kind}"`, `"kind":{"type":"string","enum":["a","b"]}`, `"contentPath":"$.data"`, `"required":["kind"]`}, []string{"no paging was found"}, nil, ""},
-		{"server variables", openapiDoc(`[{"url":"https://{region}.a.example","variables":{"region":{"default":"eu","enum":["eu","us"],"description":"Where."}}},{"url":"https://b.example"}]`, "", items, ""),
-			[]string{`"host":"https://${region}.a.example"`, `"region":{"type":"string","description":"Where.","default":"eu","enum":["eu","us"]}`}, []string{"only the first server"}, nil, ""},
+		{
+			"server variables", openapiDoc(`[{"url":"https://{region}.a.example","variables":{"region":{"default":"eu","enum":["eu","us"],"description":"Where."}}},{"url":"https://b.example"}]`, "", items, ""),
+			[]string{`"host":"https://${region}.a.example"`, `"region":{"type":"string","description":"Where.","default":"eu","enum":["eu","us"]}`}, []string{"only the first server"}, nil, "",
+		},
 		{"no server", openapiDoc(`[]`, "", items, ""), []string{`"https://api.example.com"`}, []string{"names no server"}, nil, ""},
 		{"a server without a host", openapiDoc(`[{"url":"/api"}]`, "", items, ""), []string{`"path":"/api/items/${kind}"`}, []string{"has no host"}, nil, ""},
 		{"offset and limit", openapiDoc(server, `,{"name":"offset","in":"query","schema":{"type":"integer"}},{"name":"limit","in":"query","schema":{"type":"integer","maximum":200}}`, items, ""), []string{`"type":"OFFSET","limitName":"limit","limitValue":"200","offSetName":"offset"`}, nil, nil, ""},
 		{"pages", openapiDoc(server, `,{"name":"page","in":"query","schema":{"type":"integer","default":1}},{"name":"per_page","in":"query","schema":{"type":"integer"}}`, items, ""), []string{`"type":"PAGE"`, `"initialPageIndex":"1"`}, []string{"its largest value is not told"}, nil, ""},
-		{"cursor", openapiDoc(server, `,{"name":"cursor","in":"query","schema":{"type":"string"}},{"name":"limit","in":"query","schema":{"type":"integer","default":10}}`,
-			`"content":{"application/json":{"schema":{"type":"object","properties":{"items":{"type":"array","items":{}},"next_cursor":{"type":"string"}}}}}`, ""), []string{`"type":"CONTINUATION_TOKEN","continuationTokenPath":"$.next_cursor","parameterType":"QUERYPARAM","parameterName":"cursor"`}, nil, nil, ""},
+		{
+			"cursor", openapiDoc(server, `,{"name":"cursor","in":"query","schema":{"type":"string"}},{"name":"limit","in":"query","schema":{"type":"integer","default":10}}`,
+				`"content":{"application/json":{"schema":{"type":"object","properties":{"items":{"type":"array","items":{}},"next_cursor":{"type":"string"}}}}}`, ""), []string{`"type":"CONTINUATION_TOKEN","continuationTokenPath":"$.next_cursor","parameterType":"QUERYPARAM","parameterName":"cursor"`}, nil, nil, "",
+		},
 		{"cursor without a place", openapiDoc(server, `,{"name":"cursor","in":"query","schema":{"type":"string"}}`, items, ""), nil, []string{"the parameter cursor looks like a cursor"}, nil, ""},
 		{"link in the answer", openapiDoc(server, "", `"content":{"application/json":{"schema":{"type":"object","properties":{"rows":{"type":"array","items":{}},"links":{"type":"object","properties":{"next":{"type":"string","format":"uri"}}}}}}}`, ""), []string{`"type":"POINTER","pointerPath":"$.links.next"`}, nil, nil, ""},
 		{"Link header", openapiDoc(server, "", `"headers":{"Link":{"schema":{"type":"string"}}},`+items, ""), []string{`"paging":{"type":"LINK"}`}, nil, nil, ""},
@@ -135,8 +141,10 @@ func TestImportPostman(t *testing.T) {
 	const url = `"url":{"raw":"https://a.example/items","query":[]}`
 	runForms(t, ImportPostman, []formCase{
 		{"plain", postmanDoc(`{"method":"GET",`+url+`}`, ""), []string{`"path":"/items"`, `"contentPath":"$.items"`}, []string{"no paging was found"}, nil, ""},
-		{"variables", postmanDoc(`{"method":"GET","url":{"raw":"{{base}}/:kind/items?tag={{tag}}","query":[{"key":"tag","value":"{{tag}}"},{"key":"x","value":"1","disabled":true}],"variable":[{"key":"kind","value":"b"}]}}`, `,"variable":[{"key":"base","value":"https://a.example/v2"},{"key":"tag","value":""}]`),
-			[]string{`"host":"https://a.example","path":"/v2/${kind}/items"`, `"queryParams":{"tag":"${tag}"}`, `"kind":{"type":"string","default":"b"}`, `"required":["tag"]`}, []string{"query parameter x: it is disabled"}, nil, ""},
+		{
+			"variables", postmanDoc(`{"method":"GET","url":{"raw":"{{base}}/:kind/items?tag={{tag}}","query":[{"key":"tag","value":"{{tag}}"},{"key":"x","value":"1","disabled":true}],"variable":[{"key":"kind","value":"b"}]}}`, `,"variable":[{"key":"base","value":"https://a.example/v2"},{"key":"tag","value":""}]`),
+			[]string{`"host":"https://a.example","path":"/v2/${kind}/items"`, `"queryParams":{"tag":"${tag}"}`, `"kind":{"type":"string","default":"b"}`, `"required":["tag"]`}, []string{"query parameter x: it is disabled"}, nil, "",
+		},
 		{"bearer of the collection", postmanDoc(`{"method":"GET",`+url+`}`, `,"auth":{"type":"bearer","bearer":[{"key":"token","value":"s3cret"}]}`), []string{`"type":"BearerToken"`}, []string{"no paging"}, []string{"s3cret"}, ""},
 		{"basic", postmanDoc(`{"method":"GET",`+url+`,"auth":{"type":"basic","basic":[{"key":"password","value":"s3cret"}]}}`, ""), []string{`"type":"BasicAuthentication"`}, []string{"no paging"}, []string{"s3cret"}, ""},
 		{"key in the query", postmanDoc(`{"method":"GET",`+url+`,"auth":{"type":"apikey","apikey":[{"key":"key","value":"k"},{"key":"value","value":"s3cret"},{"key":"in","value":"query"}]}}`, ""), []string{`"queryParamName":"k"`}, []string{"no paging"}, []string{"s3cret"}, ""},
@@ -147,8 +155,10 @@ func TestImportPostman(t *testing.T) {
 		{"form body", postmanDoc(`{"method":"POST",`+url+`,"body":{"mode":"urlencoded","urlencoded":[{"key":"a","value":"1"},{"key":"b","value":"2","disabled":true}]}}`, ""), []string{`"kind":"form","form":{"a":"1"}`}, []string{"no paging"}, nil, ""},
 		{"GraphQL", postmanDoc(`{"method":"POST",`+url+`,"body":{"mode":"graphql","graphql":{"query":"{ a { id } }","variables":"{\"n\":1}"}}}`, ""), []string{`"kind":"graphql","query":"{ a { id } }","variables":{"n":1}`}, []string{"no paging"}, nil, ""},
 		{"body in a file", postmanDoc(`{"method":"POST",`+url+`,"body":{"mode":"file"}}`, ""), nil, []string{"body file: this kind of body is not carried over"}, nil, ""},
-		{"scripts, writes, folders", `{"info":{"name":"T"},"event":[{"listen":"prerequest","script":{"exec":["pm.x()"]}}],"item":[{"name":"F","item":[{"name":"A","request":{"method":"GET","url":"https://a.example/a"}},{"name":"B","request":{"method":"GET","url":"https://a.example/b?page=1"}}]},{"name":"D","request":{"method":"DELETE","url":"https://a.example/a"}}]}`,
-			[]string{`"f_a":`, `"f_b":`, `"type":"PAGE"`, `"stream"`}, []string{"prerequest script: scripts are not carried over", "DELETE does not read records", "no saved example"}, nil, ""},
+		{
+			"scripts, writes, folders", `{"info":{"name":"T"},"event":[{"listen":"prerequest","script":{"exec":["pm.x()"]}}],"item":[{"name":"F","item":[{"name":"A","request":{"method":"GET","url":"https://a.example/a"}},{"name":"B","request":{"method":"GET","url":"https://a.example/b?page=1"}}]},{"name":"D","request":{"method":"DELETE","url":"https://a.example/a"}}]}`,
+			[]string{`"f_a":`, `"f_b":`, `"type":"PAGE"`, `"stream"`}, []string{"prerequest script: scripts are not carried over", "DELETE does not read records", "no saved example"}, nil, "",
+		},
 		{"nothing to read", `{"item":[]}`, nil, nil, nil, "no request that reads"},
 		{"another document", `{"a":1}`, nil, nil, nil, "not a Postman collection"},
 	})

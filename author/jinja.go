@@ -351,14 +351,6 @@ func falsy(e *expr) bool {
 	return e.op == "word" && e.text != "true" || e.op == "text" && e.text == "" || (e.op == "list" || e.op == "dict") && len(e.args) == 0
 }
 
-// each calls fn with the expression and everything in it.
-func (e *expr) each(fn func(*expr)) {
-	fn(e)
-	for _, a := range e.args {
-		a.each(fn)
-	}
-}
-
 // template is a text with expressions, cut into parts.
 type template struct {
 	texts []string // one more than exprs

@@ -59,7 +59,7 @@ func (v *celEnv) bound(root string, members []string) (string, bool) {
 }
 
 // place writes a chain of members. guard, if not "", tells whether it is there.
-func (v *celEnv) place(root string, members []string) (text, guard string, err error) {
+func (v *celEnv) place(root string, members []string) (text, guard string, err error) { //nolint:gocyclo // one case for each root
 	name, ok := v.roots[root]
 	if !ok {
 		return "", "", fmt.Errorf("%s is not known here", root)
@@ -97,11 +97,11 @@ func (v *celEnv) place(root string, members []string) (text, guard string, err e
 		}
 		return "", "", fmt.Errorf("%s as a whole is not known", root)
 	}
-	return v.members(root, name, members)
+	return v.members(name, members)
 }
 
 // members writes the members of a value. Of an answer only the last one is asked for: what holds it may hold the records.
-func (v *celEnv) members(root, name string, members []string) (text, guard string, err error) {
+func (v *celEnv) members(name string, members []string) (text, guard string, err error) { //nolint:gocyclo // one case for each kind of step
 	var guards []string
 	page := name == "page"
 	for i, m := range members {
@@ -534,7 +534,7 @@ func (v *celEnv) format(x string, f *expr) (string, error) {
 }
 
 // macro writes a function of the manifest's language.
-func (v *celEnv) macro(name string, args []*expr) (string, error) {
+func (v *celEnv) macro(name string, args []*expr) (string, error) { //nolint:gocyclo // one case for each macro
 	parts, err := v.all(args)
 	if err != nil {
 		return "", err

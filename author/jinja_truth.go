@@ -8,7 +8,7 @@ import (
 )
 
 // truth writes an expression as a CEL condition, with Jinja's idea of truth: what is not there, empty or false is false.
-func (v *celEnv) truth(e *expr) (string, error) {
+func (v *celEnv) truth(e *expr) (string, error) { //nolint:gocyclo // one case for each kind of expression
 	switch e.op {
 	case "not":
 		return v.untruth(e.args[0])
@@ -114,7 +114,7 @@ func balanced(t string) bool {
 }
 
 // compare writes a comparison. One with something that is not there is false, and true for !=.
-func (v *celEnv) compare(e *expr) (string, error) {
+func (v *celEnv) compare(e *expr) (string, error) { //nolint:gocyclo // one case for each kind of operand
 	a, b := e.args[0], e.args[1]
 	if falsy(b) && (b.op == "list" || b.op == "dict") && v.array(a) {
 		return map[string]string{"==": "elements == 0", "!=": "elements > 0"}[e.op], nil

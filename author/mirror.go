@@ -255,7 +255,7 @@ func (q *inquiry) texts() []string {
 }
 
 // bounds reads the window of a request.
-func (q *inquiry) bounds() (start, end time.Time, text string) {
+func (q *inquiry) bounds() (start, end time.Time, text string) { //nolint:gocyclo // one case for each place of a window
 	w := &q.res.window
 	read := func(l locus, p *timePattern) time.Time {
 		if s, ok := q.value(l); ok && p != nil {
@@ -267,6 +267,7 @@ func (q *inquiry) bounds() (start, end time.Time, text string) {
 		return time.Time{}
 	}
 	if len(w.lets) > 0 {
+		var seen []string
 		for i := range w.lets {
 			s, e, t := w.lets[i].bounds(q)
 			if !s.IsZero() {
@@ -275,8 +276,9 @@ func (q *inquiry) bounds() (start, end time.Time, text string) {
 			if !e.IsZero() {
 				end = e
 			}
-			text += t
+			seen = append(seen, t)
 		}
+		text += strings.Join(seen, "|")
 		if w.start.name == "" && w.end.name == "" && len(w.advance) == 0 {
 			if slices.ContainsFunc(w.lets, func(l letModel) bool { return len(l.parts) == 1 && l.parts[0].start }) && end.IsZero() && w.unitOf() > 0 && !start.IsZero() {
 				end = start.Add(w.unitOf()) // the time itself names the unit that is asked for

@@ -29,7 +29,7 @@ var letBound = regexp.MustCompile(`formatTime\(((?:addTime\()?window\.(start|end
 
 // readLets finds where computed values show the bounds of the window: each expression is evaluated for a window whose
 // bounds cannot be mistaken for anything else.
-func (r *resource) readLets(a, w *node) error {
+func (r *resource) readLets(a, w *node) error { //nolint:gocyclo // a pattern is built from left to right
 	let := w.get("let")
 	names := let.memberNames()
 	if len(names) == 0 {

@@ -295,8 +295,8 @@ func (s *subject) resource(raw json.RawMessage, part *node, open, names []string
 	}
 	r.asIn = findNames(doc, names)
 	if part != nil {
-		if any := part.get("any").list(); len(any) > 0 {
-			part = any[0]
+		if kinds := part.get("any").list(); len(kinds) > 0 {
+			part = kinds[0]
 		}
 		err = r.readKeys(part)
 	}

@@ -135,7 +135,7 @@ func (a *refreshAuth) request(ctx context.Context, p map[string]json.RawMessage)
 			}
 		}
 	}
-	address, err := a.c.expand(text("accessTokenUrl"), nil)
+	address, err := a.c.expand(text("accessTokenUrl"))
 	if err != nil {
 		return nil, err
 	}
@@ -265,7 +265,7 @@ func (c *credentials) fields(form url.Values) error {
 		form.Set(g.RefreshToken, v)
 	}
 	for name, text := range g.Fields {
-		v, err := c.expand(text, nil)
+		v, err := c.expand(text)
 		if err != nil {
 			return err
 		}
@@ -295,7 +295,7 @@ func (c *credentials) tokenRequest(ctx context.Context, u *url.URL, method strin
 	req.Header.Set("Accept", "application/json")
 	if g := c.spec.Attributes.Weir.Grant; g != nil {
 		for name, text := range g.Headers {
-			v, err := c.expand(text, nil)
+			v, err := c.expand(text)
 			if err != nil {
 				return nil, err
 			}

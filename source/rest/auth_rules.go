@@ -113,9 +113,9 @@ func (r *request) addCookie(name, value string) {
 	r.setHeader("Cookie", text)
 }
 
-// expand fills a text with auth parameters and further values.
-func (c *credentials) expand(text string, more map[string]json.RawMessage) (string, error) {
-	e := &expander{params: &params{layers: []map[string]json.RawMessage{more, c.params}}}
+// expand fills a text with auth parameters.
+func (c *credentials) expand(text string) (string, error) {
+	e := &expander{params: &params{layers: []map[string]json.RawMessage{c.params}}}
 	out := e.text(text)
 	return out, e.err()
 }
@@ -200,7 +200,7 @@ func (a *staticAuth) list() []string {
 func (a *staticAuth) apply(_ context.Context, r *request) error {
 	all := a.list()
 	if t := a.c.spec.Attributes.Weir.Token; t != "" {
-		text, err := a.c.expand(t, nil)
+		text, err := a.c.expand(t)
 		if err != nil {
 			return err
 		}
@@ -252,7 +252,7 @@ func (c *credentials) grant(ctx context.Context, home string, form url.Values) (
 	if address == "" {
 		return "", 0, weir.Errorf("CONNECTOR-1304-400", "accessTokenUrl is missing in the auth parameters")
 	}
-	address, err := c.expand(address, nil)
+	address, err := c.expand(address)
 	if err != nil {
 		return "", 0, err
 	}
@@ -329,7 +329,7 @@ func (c *credentials) login(ctx context.Context, home string) (string, time.Dura
 }
 
 func (c *credentials) loginRequest(ctx context.Context, l *loginRules, home string) (*http.Request, error) {
-	address, err := c.expand(l.URL, nil)
+	address, err := c.expand(l.URL)
 	if err != nil {
 		return nil, err
 	}

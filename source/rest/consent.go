@@ -61,7 +61,7 @@ func StartConsent(b weir.Binding, redirect string, opt Options) (Consent, error)
 	if err != nil {
 		return Consent{}, err
 	}
-	address, err := c.expand(rules.AuthorizeURL, nil)
+	address, err := c.expand(rules.AuthorizeURL)
 	if err != nil {
 		return Consent{}, err
 	}
@@ -117,7 +117,7 @@ func FinishConsent(ctx context.Context, b weir.Binding, code, verifier, redirect
 			form.Set(names.ClientSecret, secret)
 		}
 	}
-	address, err := c.expand(c.text("accessTokenUrl"), nil)
+	address, err := c.expand(c.text("accessTokenUrl"))
 	if err != nil {
 		return nil, err
 	}

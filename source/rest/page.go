@@ -82,7 +82,7 @@ var pagingNumbers = map[string]bool{"limitValue": true, "delayRequestMillis": tr
 
 // parsePaging reads paginationParams and the extension's paging. Without both it is one request; an empty
 // paginationParams is refused with 1316.
-func parsePaging(raw json.RawMessage, more *pagingRules, e *expander) (paging, error) {
+func parsePaging(raw json.RawMessage, more *pagingRules, e *expander) (paging, error) { //nolint:gocyclo // one case for each member of paging
 	if more == nil {
 		more = &pagingRules{}
 	}

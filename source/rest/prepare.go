@@ -144,7 +144,7 @@ func (p *preparer) apply(record []byte) (out []byte, stays bool, err error) {
 	return out, true, err
 }
 
-func (r *prepareRule) apply(o *object, base map[string]any) (*object, bool, error) {
+func (r *prepareRule) apply(o *object, base map[string]any) (*object, bool, error) { //nolint:gocyclo // one case for each kind of change
 	vars := func(value any) map[string]any {
 		out := map[string]any{"record": treeCEL(o), "value": value}
 		for n, v := range base {

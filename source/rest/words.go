@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,7 +65,7 @@ func words() cel.EnvOption {
 				return types.NewErr("hash: the algorithm %v is not known", b.Value())
 			}
 			h := fn()
-			_, _ = h.Write([]byte(fmt.Sprint(a.Value())))
+			_, _ = fmt.Fprint(h, a.Value())
 			return types.String(hex.EncodeToString(h.Sum(nil)))
 		}))),
 		cel.Function("hmac", cel.Overload("hmac_string_string_string", []*cel.Type{text, text, text}, text, cel.FunctionBinding(func(args ...ref.Val) ref.Val {
@@ -73,7 +74,7 @@ func words() cel.EnvOption {
 				return types.NewErr("hmac: the algorithm %v is not known", args[2].Value())
 			}
 			h := hmac.New(fn, []byte(fmt.Sprint(args[1].Value())))
-			_, _ = h.Write([]byte(fmt.Sprint(args[0].Value())))
+			_, _ = fmt.Fprint(h, args[0].Value())
 			return types.String(hex.EncodeToString(h.Sum(nil)))
 		}))),
 	}})
@@ -111,9 +112,9 @@ func (library) ProgramOptions() []cel.ProgramOption { return nil }
 func celTime(v ref.Val) (time.Time, bool) {
 	switch v := v.(type) {
 	case types.Timestamp:
-		return v.Time.UTC(), true
+		return v.UTC(), true
 	case types.Int:
-		return parseExpiry(fmt.Sprint(int64(v)))
+		return parseExpiry(strconv.FormatInt(int64(v), 10))
 	case types.Double:
 		return time.UnixMilli(int64(float64(v) * 1000)).UTC(), true
 	case types.String:
