@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -168,7 +169,7 @@ func (b *copyBench) serve() error {
 // ServeHTTP answers /plain or /gzip with page ?page=n.
 func (b *copyBench) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n, _ := strconv.Atoi(r.URL.Query().Get("page"))
-	head := fmt.Appendf(b.head[:len(b.head):len(b.head)], "%012d", 100_000_000_000+n)
+	head := fmt.Appendf(slices.Clip(b.head), "%012d", 100_000_000_000+n)
 	tail := b.tail
 	w.Header().Set("Content-Type", "application/json")
 	if r.URL.Path == "/gzip" {
