@@ -329,11 +329,11 @@ func (a *airbyte) schemaFrom(l *node, r *request) {
 	}
 	content, _ := own.content.(string)
 	path := func(n *node) string {
-		out := "$"
+		names := []string{}
 		for _, m := range n.list() {
-			out += member(a.template(m, "schema_type_identifier"))
+			names = append(names, a.template(m, "schema_type_identifier"))
 		}
-		return out
+		return pathIn(names)
 	}
 	fields := content + strings.TrimPrefix(path(id.get("schema_pointer")), "$")
 	rules := obj("request", parentAttributes(own), "fields", fields, "name", path(id.get("key_pointer")))
