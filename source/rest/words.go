@@ -137,7 +137,8 @@ func parseSpan(text string) (span, error) {
 		return span{d: d}, err
 	}
 	date, clock, has := strings.Cut(text[1:], "T")
-	rest := "P"
+	var rest strings.Builder // what parseDuration reads: without months and years
+	rest.WriteByte('P')
 	n, digits := 0, 0
 	for i := range len(date) {
 		c := date[i]
@@ -150,7 +151,7 @@ func parseSpan(text string) (span, error) {
 		case c == 'M' && digits > 0:
 			s.months += n
 		default:
-			rest += fmt.Sprintf("%d%c", n, c)
+			fmt.Fprintf(&rest, "%d%c", n, c)
 			if digits == 0 {
 				return span{}, fmt.Errorf("%q is not a duration like P7D or PT1H30M", text)
 			}
@@ -161,10 +162,10 @@ func parseSpan(text string) (span, error) {
 		return span{}, fmt.Errorf("%q is not a duration like P7D or PT1H30M", text)
 	}
 	if has {
-		rest += "T" + clock
+		rest.WriteString("T" + clock)
 	}
 	var err error
-	s.d, err = parseDuration(rest)
+	s.d, err = parseDuration(rest.String())
 	return s, err
 }
 
