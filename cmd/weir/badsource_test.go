@@ -57,8 +57,9 @@ func badSources(t *testing.T, s *server, text func(kind, body string) http.Handl
 				_, _ = io.WriteString(w, `{"members":[{"id":"m1"},{"id":"m2"}]}`)
 				return
 			}
-			_, _ = io.WriteString(w, `{"members":[{"id":}]}`)
-		}, []string{"offset=2"}},
+			_, _ = io.WriteString(w, `{"members":[{"id":"m3"}}`)
+		}, []string{"offset=2", "comma or closing bracket"}},
+		{"a record that is no JSON", text("application/json", `{"members":[{"id":}]}`), []string{"connector-2001-500", "of 1 row"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			up := httptest.NewServer(c.serve)
@@ -70,8 +71,12 @@ func badSources(t *testing.T, s *server, text func(kind, body string) http.Handl
 				t.Fatalf("run ended %s", run.Metrics.Status.Status)
 			}
 			errs := fmt.Sprintf("%+v %+v", run.Metrics.Status.Errors, run.Activities[0].Status.Extensions["errors"])
-			if !strings.Contains(errs, "CONNECTOR-1001-500") {
-				t.Errorf("errors %s lack CONNECTOR-1001-500", errs)
+			code := "CONNECTOR-1001-500"
+			if strings.HasPrefix(c.says[0], "connector-") {
+				code = strings.ToUpper(c.says[0]) // the copy went well
+			}
+			if !strings.Contains(errs, code) {
+				t.Errorf("errors %s lack %s", errs, code)
 			}
 			for _, part := range c.says {
 				if !strings.Contains(strings.ToLower(errs), strings.ToLower(part)) {
