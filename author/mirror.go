@@ -115,10 +115,7 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !m.gate.allows(q) {
-		m.refused++
-		c.status = http.StatusUnauthorized
-		m.calls = append(m.calls, c)
-		refuse(w, http.StatusUnauthorized, "the credentials are not valid")
+		m.deny(w, &c)
 		return
 	}
 	m.page(w, q, &c)

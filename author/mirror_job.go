@@ -101,10 +101,7 @@ func (j *jobMirror) serve(m *mirror, w http.ResponseWriter, q *inquiry, c *call)
 		return false
 	}
 	if !m.gate.allows(q) {
-		m.refused++
-		c.status = http.StatusUnauthorized
-		m.calls = append(m.calls, *c)
-		refuse(w, http.StatusUnauthorized, "the credentials are not valid")
+		m.deny(w, c)
 		return true
 	}
 	var tree any
@@ -118,10 +115,7 @@ func (j *jobMirror) serve(m *mirror, w http.ResponseWriter, q *inquiry, c *call)
 	case fits(j.status):
 		tree = j.state(q)
 	}
-	c.status, c.answer, c.answerType = http.StatusOK, mustJSON(tree), "application/json"
-	m.calls = append(m.calls, *c)
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(c.answer)
+	m.tell(w, c, mustJSON(tree))
 	return true
 }
 
@@ -216,19 +210,29 @@ func (d *fieldsMirror) serve(m *mirror, w http.ResponseWriter, q *inquiry, c *ca
 		return false
 	}
 	if !m.gate.allows(q) {
-		m.refused++
-		c.status = http.StatusUnauthorized
-		m.calls = append(m.calls, *c)
-		refuse(w, http.StatusUnauthorized, "the credentials are not valid")
+		m.deny(w, c)
 		return true
 	}
 	list := []any{}
 	for _, name := range []string{serialName, "note"} {
 		list = append(list, setIn(nil, d.name, name))
 	}
-	c.status, c.answer, c.answerType = http.StatusOK, mustJSON(setIn(nil, d.fields, list)), "application/json"
+	m.tell(w, c, mustJSON(setIn(nil, d.fields, list)))
+	return true
+}
+
+// deny answers a request with wrong credentials.
+func (m *mirror) deny(w http.ResponseWriter, c *call) {
+	m.refused++
+	c.status = http.StatusUnauthorized
+	m.calls = append(m.calls, *c)
+	refuse(w, http.StatusUnauthorized, "the credentials are not valid")
+}
+
+// tell answers with JSON.
+func (m *mirror) tell(w http.ResponseWriter, c *call, answer []byte) {
+	c.status, c.answer, c.answerType = http.StatusOK, answer, "application/json"
 	m.calls = append(m.calls, *c)
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(c.answer)
-	return true
+	_, _ = w.Write(answer)
 }

@@ -30,6 +30,13 @@ type yard struct {
 
 func openYard(t *testing.T, dir string) *yard {
 	t.Helper()
+	e := installed(t, dir)
+	return &yard{t, e.Store, e.Lake, e}
+}
+
+// installed is an engine over a database and a lake in a folder.
+func installed(t *testing.T, dir string) *Engine {
+	t.Helper()
 	s, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(dir, "weir.db"), MasterKey: make([]byte, 32), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +50,7 @@ func openYard(t *testing.T, dir string) *yard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &yard{t, s, l, &Engine{Store: s, Lake: l, Log: slog.New(slog.DiscardHandler)}}
+	return &Engine{Store: s, Lake: l, Log: slog.New(slog.DiscardHandler)}
 }
 
 func (y *yard) swap(old, location string) {

@@ -2,8 +2,6 @@ package flow
 
 import (
 	"errors"
-	"log/slog"
-	"path/filepath"
 	"testing"
 
 	"weir"
@@ -13,15 +11,11 @@ import (
 // planned is an engine with a run that was recorded and not begun.
 func planned(t *testing.T) (*Engine, *running) {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "weir.db"), MasterKey: make([]byte, 32), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
+	e := installed(t, t.TempDir())
+	if err := e.Store.Tx(t.Context(), func(tx *store.Tx) error { return tx.PutStep("r", stepPlanned, []byte("{}")) }); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
-	if err := s.Tx(t.Context(), func(tx *store.Tx) error { return tx.PutStep("r", stepPlanned, []byte("{}")) }); err != nil {
-		t.Fatal(err)
-	}
-	return &Engine{Store: s}, &running{runJob: runJob{Run: "r"}, task: &store.Task{Kind: jobCopy}}
+	return e, &running{runJob: runJob{Run: "r"}, task: &store.Task{Kind: jobCopy}}
 }
 
 // TestDeadlyRun: a run at which the process dies over and over is given up, one that gets on between the deaths is not.

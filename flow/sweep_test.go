@@ -5,18 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"weir"
-	"weir/blob"
 	"weir/lake"
 	"weir/source/rest"
 	"weir/store"
@@ -35,21 +32,7 @@ type sweepLab struct {
 
 func newSweepLab(t *testing.T) *sweepLab {
 	t.Helper()
-	dir := t.TempDir()
-	s, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(dir, "weir.db"), MasterKey: make([]byte, 32), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	b, err := blob.Open(t.Context(), "file://"+filepath.Join(dir, "lake"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := lake.Open(t.Context(), b, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lab := &sweepLab{t: t, e: &Engine{Store: s, Lake: l, Log: slog.New(slog.DiscardHandler)}}
+	lab := &sweepLab{t: t, e: installed(t, t.TempDir())}
 	lab.e.init()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		page, _ := strconv.Atoi(r.FormValue("page"))
@@ -65,6 +48,7 @@ func newSweepLab(t *testing.T) *sweepLab {
 		_, _ = fmt.Fprintf(w, `{"ids":[%s],"more":%t}`, strings.Join(ids, ","), page < 9)
 	}))
 	t.Cleanup(srv.Close)
+	var err error
 	lab.src, err = rest.Open(t.Context(), weir.Binding{Spec: json.RawMessage(`{"sourceSpec":{"attributes":{"urlParams":{"host":"` + srv.URL + `","path":"/x"},"contentPath":"$.rows","weir":{"key":["$.id"],
 		"deletes":{"every":"PT1H","sweep":{"contentPath":"$.ids","paginationParams":{"type":"PAGE","pageParamName":"page"},"weir":{"key":["$.value"],"paging":{"hasMore":"$.more"}}}}}}}}`)},
 		rest.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})

@@ -140,9 +140,10 @@ func killAt(t *testing.T, point string, n, page, visible int, args ...string) {
 	s.stop(syscall.SIGTERM)
 }
 
-// TestReadersAgree checks the values that a run wrote with a reader that is not ours.
-func TestReadersAgree(t *testing.T) {
-	const n, page = 1000, 300
+// ranOnce is a server on which a flow of n records has run.
+func ranOnce(t *testing.T, n int) (*server, weir.Run) {
+	t.Helper()
+	const page = 300
 	up := newUpstream(t, n, page)
 	s := newServer(t)
 	s.start("")
@@ -151,6 +152,13 @@ func TestReadersAgree(t *testing.T) {
 	if run.Metrics.Status.Status != weir.RunSuccess {
 		t.Fatalf("run: %+v", run.Metrics.Status)
 	}
+	return s, run
+}
+
+// TestReadersAgree checks the values that a run wrote with a reader that is not ours.
+func TestReadersAgree(t *testing.T) {
+	const n = 1000
+	s, run := ranOnce(t, n)
 	rows := duckdb(t, `SELECT _id, personalEmail.address AS email, person.name.firstName AS first, person.name.lastName AS last,
 		columns(c -> c LIKE '\_%' ESCAPE '\' AND c NOT IN ('_id', '_repo')) AS own FROM read_parquet($1) ORDER BY _id`, s.parquetFiles())
 	if len(rows) != n {
@@ -183,15 +191,8 @@ func python(t *testing.T) string {
 // TestIcebergReaderAgrees reads the table of a run with pyiceberg, from the metadata file alone.
 func TestIcebergReaderAgrees(t *testing.T) {
 	interpreter := python(t)
-	const n, page = 1000, 300
-	up := newUpstream(t, n, page)
-	s := newServer(t)
-	s.start("")
-	_, id := s.testFlow(up.URL, page, nil)
-	run := s.ended(id, 30*time.Second)
-	if run.Metrics.Status.Status != weir.RunSuccess {
-		t.Fatalf("run: %+v", run.Metrics.Status)
-	}
+	const n = 1000
+	s, run := ranOnce(t, n)
 	metadata, err := filepath.Glob(filepath.Join(s.dir, "lake", "tables", "*", "*", "metadata", "*.metadata.json"))
 	if err != nil || len(metadata) == 0 {
 		t.Fatalf("no metadata: %v", err)
