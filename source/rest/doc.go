@@ -3,6 +3,6 @@
 //
 // The files follow one request: spec (all dialects become one definition), expand (placeholders), window (schedule
 // parameters), request (URL, headers, body), auth (credentials), page (paging), fetch (sending, retries, bounds),
-// scan and content (cutting the body into records), infer (schema of a preview). Records stay JSON bytes from the
+// scan, span and content (cutting the body into records; docs/decisions/copy.md says what is checked of them), infer (schema of a preview). Records stay JSON bytes from the
 // socket to the stage; nothing is decoded, and memory is bounded for a page of any size.
 package rest
